@@ -1,0 +1,1 @@
+//! Composition root: builds all parts out of a configuration and connects them.

@@ -1,0 +1,8 @@
+//! Everything that a control plane is: the store of objects, the one door for writes, the Kubernetes API,
+//! the controllers and the scheduler. It never imports `sync` or `agent`: they come to it.
+
+pub mod controllers;
+pub mod registry;
+pub mod scheduler;
+pub mod server;
+pub mod store;

@@ -1,0 +1,140 @@
+//! The verbs on one object. Each is a transaction of one step, tried again when it loses a race that its
+//! caller did not ask to hear of.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::author::Author;
+use super::options::{DeleteOptions, Patch, Target, WriteOptions};
+use super::transaction::Transaction;
+use crate::cluster::store::{Snapshot, Store};
+use crate::object::{ApiError, Clock, Kind, Object, ObjectKey, Reason};
+
+/// How often a write that names no resourceVersion is computed anew when others write the object meanwhile.
+const TRIES: usize = 5;
+
+#[derive(Clone)]
+pub struct Registry {
+    store: Store,
+    clock: Clock,
+}
+
+/// The outcome of a create, update or patch.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object as it is stored now, or would be (dry run: its resourceVersion is that of the state before).
+    pub object: Arc<Object>,
+    pub created: bool,
+    /// For the Warning header.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Deleted {
+    /// It is gone; this was its last state.
+    Gone(Arc<Object>),
+    /// It waits for its grace period, its finalizers or its dependents.
+    Pending(Arc<Object>),
+}
+
+impl Registry {
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.store.snapshot()
+    }
+
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, key: &ObjectKey) -> Result<Arc<Object>, ApiError> {
+        self.snapshot().get(key).cloned().ok_or_else(|| ApiError::not_found(key.kind, &key.name))
+    }
+
+    /// Starts a transaction on the latest state.
+    pub fn begin(&self, author: &Author) -> Transaction {
+        Transaction::new(self.store.clone(), self.snapshot(), self.clock.now(), author.clone())
+    }
+
+    /// # Errors
+    /// The refusal for the client.
+    pub async fn create(
+        &self,
+        author: &Author,
+        kind: &'static Kind,
+        namespace: &str,
+        object: Value,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        let mut transaction = self.begin(author);
+        transaction.create(kind, namespace, object, options)?;
+        transaction.finish_one(options.dry_run).await
+    }
+
+    /// # Errors
+    /// The refusal for the client; `Conflict` when the object names a resourceVersion that is not the latest.
+    pub async fn update(
+        &self,
+        author: &Author,
+        target: &Target,
+        object: Value,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        self.retry(author, options.dry_run, |t| t.update(target, object.clone(), options)).await
+    }
+
+    /// # Errors
+    /// The refusal for the client.
+    pub async fn patch(
+        &self,
+        author: &Author,
+        target: &Target,
+        patch: Patch,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        self.retry(author, options.dry_run, |t| t.patch(target, patch.clone(), options)).await
+    }
+
+    /// # Errors
+    /// The refusal for the client.
+    pub async fn delete(&self, author: &Author, key: &ObjectKey, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+        for _ in 1..TRIES {
+            let mut transaction = self.begin(author);
+            transaction.delete(key, options)?;
+            match transaction.finish_delete(options.dry_run).await {
+                Err(error) if error.reason == Reason::Conflict => {}
+                done => return done,
+            }
+        }
+        Err(ApiError::modified(key.kind, &key.name))
+    }
+
+    async fn retry(
+        &self,
+        author: &Author,
+        dry_run: bool,
+        step: impl Fn(&mut Transaction) -> Result<(), ApiError>,
+    ) -> Result<Written, ApiError> {
+        let mut lost = None;
+        for _ in 0..TRIES {
+            let mut transaction = self.begin(author);
+            // A conflict here is about the version that the caller named; only a lost race is worth another try.
+            step(&mut transaction)?;
+            match transaction.finish_one(dry_run).await {
+                Err(error) if error.reason == Reason::Conflict => lost = Some(error),
+                done => return done,
+            }
+        }
+        Err(lost.unwrap_or_else(|| ApiError::internal("no try was made")))
+    }
+}

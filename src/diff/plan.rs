@@ -1,0 +1,86 @@
+//! A plan: what a commit would change, computed by the same code that then changes it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What executing would do. Its id is a hash over its content and the revision it was computed from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Plan {
+    pub id: String,
+    /// The Application that it is for.
+    pub application: String,
+    /// Commit in full, or `work tree`.
+    pub revision: String,
+    /// Store revision that it was computed from.
+    pub base: u64,
+    pub steps: Vec<PlanStep>,
+    /// Objects that are as git says.
+    pub unchanged: usize,
+    pub errors: Vec<SourceError>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStep {
+    pub action: Action,
+    pub api_version: String,
+    pub kind: String,
+    /// Empty for cluster-scoped kinds.
+    #[serde(default)]
+    pub namespace: String,
+    pub name: String,
+    /// Where git says so: `FILE:LINE`.
+    #[serde(default)]
+    pub source: String,
+    #[serde(default)]
+    pub changes: Vec<FieldChange>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Create,
+    Update,
+    /// An immutable field differs: delete and create.
+    Replace,
+    /// Git no longer has it.
+    Prune,
+}
+
+/// One field; list entries are addressed by their merge key: `spec.template.spec.containers[name=web].image`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Value>,
+}
+
+/// Something wrong in a manifest, with the place for an editor to jump to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceError {
+    /// Path inside the repository.
+    pub file: String,
+    /// From 1; 0 when the whole file is meant.
+    pub line: u32,
+    pub message: String,
+}
+
+impl Plan {
+    /// Nothing to do and nothing wrong.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.errors.is_empty()
+    }
+}
+
+impl std::fmt::Display for SourceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}: {}", self.file, self.message),
+        }
+    }
+}

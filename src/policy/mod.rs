@@ -1,0 +1,1 @@
+//! Judges objects by policies: ValidatingAdmissionPolicy with CEL. Pure.

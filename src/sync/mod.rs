@@ -1,0 +1,1 @@
+//! Makes the cluster follow a git repository: commit, plan, one transaction, status.
