@@ -60,6 +60,11 @@ impl Transaction {
         self.pending.values()
     }
 
+    /// Whose writes these are.
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

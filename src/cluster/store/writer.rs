@@ -68,6 +68,10 @@ impl Store {
             let named = thread::Builder::new().name("store".into());
             named.spawn(move || writer.run_blocking()).map_err(OpenError::Thread)?;
         } else {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "ends by itself when the last clone of the store is dropped"
+            )]
             tokio::spawn(writer.run());
         }
         Ok(Self { shared, queue })

@@ -1,0 +1,59 @@
+//! `windlass sync`: asks the server to look at the repository now, and waits for the outcome.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures::TryStreamExt;
+use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
+use serde_json::json;
+
+use super::args::{Global, SyncArgs};
+use super::client;
+use super::output::{Paint, plain, short};
+use crate::object::application::{Application, REFRESH_ANNOTATION};
+
+pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let client = client::connect(&args.connection).await?;
+    let name = client::application(&client, &args.connection).await?.metadata.name.unwrap_or_default();
+    let api = client::applications(&client);
+    let ask = json!({"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}});
+    let asked = api.patch(&name, &PatchParams::default(), &Patch::Merge(ask)).await;
+    let asked = asked.with_context(|| format!("cannot ask Application {name:?} to sync"))?;
+    if args.timeout == 0 {
+        println!("asked {name} to sync");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let version = asked.metadata.resource_version.unwrap_or_default();
+    let params = WatchParams::default().fields(&format!("metadata.name={name}"));
+    let mut events = Box::pin(api.watch(&params, &version).await?);
+    let answered = async {
+        // The server takes the annotation away when it has answered it.
+        while let Some(event) = events.try_next().await? {
+            if let WatchEvent::Modified(object) = event
+                && object.metadata.annotations.iter().flatten().all(|(key, _)| key != REFRESH_ANNOTATION)
+            {
+                return Ok(serde_json::from_value::<Application>(serde_json::to_value(object)?)?);
+            }
+        }
+        bail!("the server ended the watch of Application {name:?}")
+    };
+    let limit = Duration::from_secs(args.timeout);
+    let application = tokio::time::timeout(limit, answered).await;
+    let application = application.with_context(|| format!("no outcome within {limit:?}; see `windlass status`"))??;
+    Ok(report(&application, Paint::for_stdout(global)))
+}
+
+fn report(application: &Application, paint: Paint) -> ExitCode {
+    let status = &application.status;
+    println!(
+        "{} {} {}",
+        paint.state(&status.sync.status),
+        short(&status.sync.revision),
+        paint.state(&status.health.status)
+    );
+    for condition in &status.conditions {
+        eprintln!("{}: {}", condition.type_, plain(&condition.message));
+    }
+    if status.conditions.iter().any(|c| c.type_.ends_with("Error")) { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
