@@ -86,6 +86,9 @@ impl Transaction {
         mut object: Value,
         _options: WriteOptions,
     ) -> Result<(), ApiError> {
+        if !object.is_object() || !(object["metadata"].is_object() || object["metadata"].is_null()) {
+            return Err(ApiError::bad_request(format!("the object provided is not a {}", kind.kind)));
+        }
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let key = ObjectKey::new(kind, namespace, name);
         if self.current(&key).is_some() {
@@ -110,6 +113,9 @@ impl Transaction {
     /// The refusal for the client.
     pub fn update(&mut self, target: &Target, mut object: Value, _options: WriteOptions) -> Result<(), ApiError> {
         let kind = target.key.kind;
+        if !object.is_object() || !object["metadata"].is_object() {
+            return Err(ApiError::bad_request(format!("the object provided is not a {}", kind.kind)));
+        }
         let current = self.current(&target.key).ok_or_else(|| ApiError::not_found(kind, &target.key.name))?;
         let named = object["metadata"]["resourceVersion"].as_str();
         if named.is_some_and(|named| current["metadata"]["resourceVersion"].as_str() != Some(named)) {
