@@ -9,6 +9,7 @@ pub mod key;
 pub mod kinds;
 pub mod meta;
 pub mod quantity;
+pub mod schema;
 pub mod selector;
 pub mod stored;
 

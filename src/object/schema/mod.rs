@@ -1,0 +1,107 @@
+//! What the fields of a kind are: finds unknown fields and values of the wrong type, and brings values into the
+//! one form in which they are stored (numbers, quantities, times, empty fields), as Kubernetes's decoder does.
+//! Pure. Whether a value makes sense is not judged here: that is validation.
+
+mod argo;
+mod canonical;
+mod decode;
+mod place;
+mod probe;
+mod zero;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use serde_json::Value;
+
+pub use canonical::{quantity, time};
+pub use decode::Refusal;
+
+use super::application::Application;
+use super::error::ApiError;
+use super::kinds::{self, Kind};
+
+/// Brings `object` into its stored form: unknown fields are removed, and returned as `unknown field "PATH"`.
+/// An absent `apiVersion` or `kind` is taken to be that of `kind`.
+///
+/// # Errors
+/// `BadRequest` when a value has the wrong type, or the object is of another kind.
+pub fn check(kind: &'static Kind, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    let named = named_kind(kind, object)?;
+    let cannot = |why: &dyn std::fmt::Display| {
+        let message =
+            format!("{} in version \"{}\" cannot be handled as a {}: {why}", named.kind, named.version, kind.kind);
+        ApiError::bad_request(message)
+    };
+    let unknown = decode(named, object).map_err(|refusal| cannot(&refusal))?;
+    if named != kind {
+        let group = if kind.group.is_empty() { "core" } else { kind.group.split('.').next().unwrap_or_default() };
+        let (from, to) = (named.kind, kind.kind);
+        return Err(cannot(&format_args!(
+            "converting ({}.{from}) to ({group}.{to}): unknown conversion",
+            named.version
+        )));
+    }
+    Ok(unknown)
+}
+
+/// As [`check`], for an object that is known to be of `kind`: the refusal is the bare reason.
+///
+/// # Errors
+/// What is wrong with the first value of a wrong type.
+pub fn decode(kind: &'static Kind, object: &mut Value) -> Result<Vec<String>, Refusal> {
+    if !object.is_object() {
+        return Err(Refusal::not_an_object(kind.kind, object));
+    }
+    let decode = match kind {
+        k if k == kinds::NAMESPACE => decode::run::<Namespace>,
+        k if k == kinds::NODE => decode::run::<Node>,
+        k if k == kinds::POD => decode::run::<Pod>,
+        k if k == kinds::SERVICE => decode::run::<Service>,
+        k if k == kinds::ENDPOINTS => decode::run::<Endpoints>,
+        k if k == kinds::CONFIG_MAP => decode::run::<ConfigMap>,
+        k if k == kinds::SECRET => decode::run::<Secret>,
+        k if k == kinds::SERVICE_ACCOUNT => decode::run::<ServiceAccount>,
+        k if k == kinds::EVENT => decode::run::<Event>,
+        k if k == kinds::DEPLOYMENT => decode::run::<Deployment>,
+        k if k == kinds::REPLICA_SET => decode::run::<ReplicaSet>,
+        k if k == kinds::ENDPOINT_SLICE => decode::run::<EndpointSlice>,
+        k if k == kinds::LEASE => decode::run::<Lease>,
+        k if k == kinds::APPLICATION => decode::run_with_extras::<Application>,
+        _ => return Ok(Vec::new()),
+    };
+    decode(object)
+}
+
+/// The kind that the object says it is.
+fn named_kind(kind: &'static Kind, object: &Value) -> Result<&'static Kind, ApiError> {
+    let expected = kind.api_version();
+    let version = object["apiVersion"].as_str().filter(|v| !v.is_empty()).unwrap_or(&expected);
+    let name = object["kind"].as_str().filter(|k| !k.is_empty()).unwrap_or(kind.kind);
+    if version == expected && name == kind.kind {
+        return Ok(kind);
+    }
+    if version.matches('/').count() > 1 {
+        let shown: String = object.to_string().chars().take(30).collect();
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): unexpected GroupVersion string: {version} ({shown} ...)",
+            kind.kind
+        )));
+    }
+    if let Some(named) = kinds::by_manifest(version, name) {
+        return Ok(named);
+    }
+    if version != expected {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({version}) does not match the expected API version ({expected})"
+        )));
+    }
+    Err(ApiError::bad_request(format!(
+        "{name} in version \"{version}\" cannot be handled as a {}: no kind \"{name}\" is registered for version \"{version}\"",
+        kind.kind
+    )))
+}
+
+#[cfg(test)]
+mod tests;
