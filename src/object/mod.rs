@@ -18,6 +18,7 @@ pub use error::{ApiError, Cause, Reason};
 pub use key::{ObjectKey, Revision};
 pub use kinds::Kind;
 pub use meta::Meta;
+pub use quantity::Quantity;
 pub use stored::{Draft, Object};
 
 /// Prefix of every annotation and label that windlass itself defines.

@@ -3,6 +3,7 @@
 //! It knows the kinds; it does not know HTTP.
 
 mod author;
+pub mod defaults;
 mod delete;
 mod options;
 mod transaction;

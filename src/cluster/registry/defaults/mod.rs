@@ -1,0 +1,82 @@
+//! Fills in what a manifest leaves out, as Kubernetes does. Pure functions on JSON values, and idempotent: an object
+//! that went through once is not changed by going through again, so a dry run shows what is stored.
+//!
+//! Expects an object that `object::schema::check` has put in order. Values that need the rest of the cluster
+//! (cluster IPs, node ports, names) are given elsewhere.
+
+mod endpoints;
+mod node;
+mod pod;
+mod pod_create;
+mod pod_spec;
+mod qos;
+mod service;
+mod simple;
+mod volumes;
+mod workload;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub use pod_create::admit_pod;
+pub use qos::qos_class;
+
+use crate::object::{ApiError, Kind, kinds};
+
+/// Fills in the defaults that hold for every write of an object of `kind`.
+pub fn apply(kind: &'static Kind, object: &mut Value) {
+    match kind {
+        k if k == kinds::POD => pod::apply(object),
+        k if k == kinds::DEPLOYMENT => workload::deployment(object),
+        k if k == kinds::REPLICA_SET => workload::replica_set(object),
+        k if k == kinds::SERVICE => service::apply(object),
+        k if k == kinds::ENDPOINTS => endpoints::endpoints(object),
+        k if k == kinds::ENDPOINT_SLICE => endpoints::endpoint_slice(object),
+        k if k == kinds::NODE => node::apply(object),
+        k if k == kinds::NAMESPACE => simple::namespace(object),
+        k if k == kinds::SECRET => simple::secret(object),
+        k if k == kinds::EVENT => simple::event(object),
+        k if k == kinds::LEASE => simple::lease(object),
+        _ => {}
+    }
+}
+
+/// What happens besides to an object that is created: its status begins anew, and a pod is admitted.
+///
+/// # Errors
+/// `Forbidden` when a pod names a class that does not exist.
+pub fn create(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<(), ApiError> {
+    let status = match kind {
+        k if k == kinds::POD => return admit_pod(object, now),
+        k if k == kinds::NAMESPACE => {
+            fill(&mut object["spec"], "finalizers", || json!(["kubernetes"]));
+            json!({"phase": "Active"})
+        }
+        k if k == kinds::DEPLOYMENT => json!({}),
+        k if k == kinds::REPLICA_SET => json!({"replicas": 0}),
+        k if k == kinds::SERVICE => json!({"loadBalancer": {}}),
+        _ => return Ok(()),
+    };
+    object["status"] = status;
+    Ok(())
+}
+
+/// Sets a field that is absent.
+fn fill<V: Into<Value>>(object: &mut Value, field: &str, value: impl FnOnce() -> V) {
+    if object[field].is_null() && (object.is_object() || object.is_null()) {
+        object[field] = value().into();
+    }
+}
+
+/// The items of a list field; none when it is absent.
+fn items<'a>(object: &'a mut Value, field: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// The field, if it is there.
+fn present<'a>(object: &'a mut Value, field: &str) -> Option<&'a mut Value> {
+    object.get_mut(field).filter(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests;
