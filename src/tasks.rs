@@ -57,6 +57,19 @@ impl Tasks {
         self.tracker.spawn(guarded.instrument(tracing::info_span!("task", name)));
     }
 
+    /// Runs `work` that ends by itself, in good order, once the group's token is cancelled: `stop` waits for it instead of
+    /// dropping it. A panic in it is a fault.
+    pub fn spawn_draining(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let group = self.clone();
+        let guarded = async move {
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                tracing::error!(task = name, "a task panicked");
+                group.fault.send_replace(Some(name));
+            }
+        };
+        self.tracker.spawn(guarded.instrument(tracing::info_span!("task", name)));
+    }
+
     /// Waits until a task faults and gives its name.
     pub async fn faulted(&self) -> &'static str {
         let mut fault = self.fault.subscribe();

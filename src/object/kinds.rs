@@ -116,9 +116,11 @@ impl Kind {
     }
 }
 
+/// Rows of one table are compared by address first: keys of one kind, which is what maps compare mostly, cost no
+/// string comparison.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        std::ptr::eq(self, other) || self.identity() == other.identity()
     }
 }
 impl Eq for Kind {}
@@ -129,7 +131,7 @@ impl PartialOrd for Kind {
 }
 impl Ord for Kind {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.identity().cmp(&other.identity())
+        if std::ptr::eq(self, other) { Ordering::Equal } else { self.identity().cmp(&other.identity()) }
     }
 }
 impl Hash for Kind {
@@ -146,6 +148,11 @@ pub fn all() -> &'static [Kind] {
 /// The kind served at `/apis/GROUP/VERSION/PLURAL`.
 pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|k| k.group == group && k.version == version && k.plural == plural)
+}
+
+/// The kind of a group and plural, in the version that is stored.
+pub fn by_resource(group: &str, plural: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|k| k.group == group && k.plural == plural)
 }
 
 /// The kind of a manifest's `apiVersion` and `kind`.

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use windlass::cluster::registry::{
     Author, DeleteOptions, FieldValidation, Patch, Registry, Target, WriteOptions, Written,
 };
-use windlass::cluster::store::{Memory, Store};
+use windlass::cluster::store::Store;
 use windlass::object::kinds::{self, Subresource};
 use windlass::object::{ApiError, Clock, Kind, ObjectKey};
+use windlass::tasks::Tasks;
 
 pub enum Reply {
     Answer { status: u16, body: Value },
@@ -30,7 +31,7 @@ struct Place {
 impl Cluster {
     /// An empty cluster with the namespaces that the recordings were made in.
     pub async fn new() -> Self {
-        let store = Store::open(Memory).expect("memory opens");
+        let store = Store::in_memory(&Tasks::default());
         let cluster = Self { registry: Registry::new(store, Clock::start()) };
         for name in ["default", "kube-system", "golden", "gtab", "gwatch", "gsel"] {
             let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});

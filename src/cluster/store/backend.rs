@@ -1,6 +1,8 @@
 //! Where the objects outlive the process. A backend is handed batches in order and keeps them; everything
 //! that is read while the process runs is read from memory.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 
 use crate::object::{ObjectKey, Revision};
@@ -17,18 +19,26 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct Contents {
     /// No revision above this was ever handed out.
-    pub revision: Revision,
+    pub ceiling: Revision,
     pub objects: Vec<(ObjectKey, Bytes)>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    #[error("{action}: {message}")]
+    #[error("cannot {action}: {message}")]
     Io { action: &'static str, message: String },
-    #[error("the store was written by format {found}, this windlass reads {supported}; {advice}")]
-    Format { found: u64, supported: u64, advice: &'static str },
-    #[error("the store is damaged: {what}; {advice}")]
-    Damaged { what: String, advice: &'static str },
+    #[error("{} is in use: another windlass runs on this data directory; stop it, or choose another", path.display())]
+    Locked { path: PathBuf },
+    #[error(
+        "{} has format {found}, this windlass reads format {supported}: run the windlass that wrote it, \
+         or delete the file and start again: the cluster is rebuilt from git", path.display()
+    )]
+    Format { path: PathBuf, found: u64, supported: u64 },
+    #[error(
+        "{} cannot be used: {what}; delete the file (or move it away) and start again: \
+         the cluster is rebuilt from git", path.display()
+    )]
+    Damaged { path: PathBuf, what: String },
 }
 
 pub trait Backend: Send + 'static {
@@ -38,13 +48,14 @@ pub trait Backend: Send + 'static {
     /// When the store cannot be read or is not what this version wrote.
     fn load(&mut self) -> Result<Contents, BackendError>;
 
-    /// Makes the records and the revision durable, all or nothing, before it returns.
+    /// Makes the records and the ceiling durable, all or nothing, before it returns. The store hands out no
+    /// revision above the ceiling before it has committed a higher one.
     ///
     /// # Errors
-    /// When nothing of it was stored.
-    fn commit(&mut self, revision: Revision, records: &[Record]) -> Result<(), BackendError>;
+    /// When it was not stored; the next commit that succeeds, stores nothing of it either.
+    fn commit(&mut self, ceiling: Revision, records: &[Record]) -> Result<(), BackendError>;
 
-    /// Whether `commit` waits for a disk; such a backend gets a thread of its own.
+    /// Whether `commit` waits for a disk; such a backend is called on a thread where waiting is allowed.
     fn blocks(&self) -> bool;
 }
 

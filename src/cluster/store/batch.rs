@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::object::kinds::Durability;
 use crate::object::{Draft, Object, ObjectKey, Revision};
 
 /// Operations that become real together. Each key may occur once.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub ops: Vec<Op>,
+}
+
+impl Batch {
+    /// Nothing of it goes to disk.
+    pub(super) fn is_volatile(&self) -> bool {
+        let volatile = |op: &Op| op.key().kind.durability == Durability::Volatile || matches!(op, Op::Check { .. });
+        self.ops.iter().all(volatile)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -75,6 +84,9 @@ pub struct Committed {
 pub enum CommitError {
     #[error("{key} is not as the write expects ({expected:?})")]
     Precondition { key: ObjectKey, expected: Precondition, present: Option<Arc<Object>> },
+    #[error("{key} occurs twice in one batch")]
+    Repeated { key: ObjectKey },
+    /// The disk refuses; nothing of the batch is visible.
     #[error("the store cannot write: {0}")]
     Backend(String),
     #[error("the store is shutting down")]

@@ -78,23 +78,39 @@ impl Snapshot {
     }
 
     pub(super) fn put(&mut self, object: Arc<Object>) {
-        self.remove(&object.key);
+        let old = self.objects.insert(object.key.clone(), object.clone());
+        // Most writes are of status and move nothing in the indexes.
+        if old.as_ref().is_some_and(|o| o.meta.owners == object.meta.owners && o.meta.node == object.meta.node) {
+            return;
+        }
+        if let Some(old) = old {
+            self.unindex(&old);
+        }
         for owner in &object.meta.owners {
             self.by_owner.insert((owner.uid.clone(), object.key.clone()));
         }
-        if let Some(node) = &object.meta.node {
+        if let Some(node) = bound_to(&object) {
             self.by_node.insert((node.clone(), object.key.clone()));
         }
-        self.objects.insert(object.key.clone(), object);
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
-        let Some(old) = self.objects.remove(key) else { return };
-        for owner in &old.meta.owners {
-            self.by_owner.remove(&(owner.uid.clone(), key.clone()));
-        }
-        if let Some(node) = &old.meta.node {
-            self.by_node.remove(&(node.clone(), key.clone()));
+        if let Some(old) = self.objects.remove(key) {
+            self.unindex(&old);
         }
     }
+
+    fn unindex(&mut self, old: &Object) {
+        for owner in &old.meta.owners {
+            self.by_owner.remove(&(owner.uid.clone(), old.key.clone()));
+        }
+        if let Some(node) = bound_to(old) {
+            self.by_node.remove(&(node.clone(), old.key.clone()));
+        }
+    }
+}
+
+/// The node of a pod; other kinds that have a `spec.nodeName` are not pods on a node.
+fn bound_to(object: &Object) -> Option<&String> {
+    object.meta.node.as_ref().filter(|_| object.key.kind == kinds::POD)
 }

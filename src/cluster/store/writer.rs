@@ -2,204 +2,187 @@
 //! wait for the disk), then shows them to readers and watchers.
 
 use std::sync::Arc;
-use std::thread;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::backend::{Backend, BackendError, Contents, Record};
-use super::batch::{Batch, CommitError, Committed, Op};
-use super::hub::{Change, Event, Hub, Watch, WatchError};
+use super::backend::{Backend, BackendError, Record};
+use super::batch::{Batch, CommitError, Committed};
+use super::expiry::Expiry;
+use super::handle::Shared;
+use super::hub::Event;
 use super::snapshot::Snapshot;
-use crate::object::kinds::Durability;
-use crate::object::{Draft, Kind, Object, Revision};
+use super::stage::stage;
+use crate::object::Revision;
 
-/// Batches that may wait for the writer; more make their senders wait.
-const QUEUE: usize = 1024;
 /// Batches that share one wait for the disk.
 const GROUP: usize = 256;
+/// Revisions that are promised to the disk ahead. Volatile writes use them up without a wait for the disk; after
+/// a crash the store goes on above all of them, so that none is handed out twice.
+const RESERVE: u64 = 10_000;
 
-/// The store: clone it freely, all clones are one.
-#[derive(Clone)]
-pub struct Store {
+pub(super) struct Request {
+    pub batch: Batch,
+    pub answer: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+pub(super) struct Writer<B> {
     shared: Arc<Shared>,
-    queue: mpsc::Sender<Request>,
-}
-
-struct Shared {
-    current: ArcSwap<Snapshot>,
-    hub: Hub,
-}
-
-struct Request {
-    batch: Batch,
-    answer: oneshot::Sender<Result<Committed, CommitError>>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Backend(#[from] BackendError),
-    #[error("the store holds {key}, which is not JSON: {source}")]
-    Object { key: String, source: serde_json::Error },
-    #[error("the store's writer did not start: {0}")]
-    Thread(std::io::Error),
-}
-
-impl Store {
-    /// Loads what the backend kept and starts the writer, which lives until the last clone is dropped.
-    /// Needs a tokio runtime.
-    ///
-    /// # Errors
-    /// When the backend cannot be read.
-    pub fn open(mut backend: impl Backend) -> Result<Self, OpenError> {
-        let Contents { revision, objects } = backend.load()?;
-        let mut snapshot = Snapshot::at(revision);
-        for (key, json) in objects {
-            let object = Object::from_json(key.kind, json)
-                .map_err(|source| OpenError::Object { key: key.to_string(), source })?;
-            snapshot.put(Arc::new(object));
-        }
-        let shared = Arc::new(Shared { current: ArcSwap::from_pointee(snapshot), hub: Hub::new(revision) });
-        let (queue, requests) = mpsc::channel(QUEUE);
-        let blocks = backend.blocks();
-        let writer = Writer { shared: shared.clone(), backend, requests };
-        if blocks {
-            let named = thread::Builder::new().name("store".into());
-            named.spawn(move || writer.run_blocking()).map_err(OpenError::Thread)?;
-        } else {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "ends by itself when the last clone of the store is dropped"
-            )]
-            tokio::spawn(writer.run());
-        }
-        Ok(Self { shared, queue })
-    }
-
-    /// The latest state. Costs a reference count.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.shared.current.load_full()
-    }
-
-    pub fn revision(&self) -> Revision {
-        self.shared.current.load().revision()
-    }
-
-    /// Stores the batch whole or not at all; when it returns, the batch is durable and visible.
-    ///
-    /// # Errors
-    /// When a precondition does not hold or the disk refuses; nothing was stored then.
-    pub async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.send(Request { batch, answer }).await.map_err(|_| CommitError::Closed)?;
-        answered.await.map_err(|_| CommitError::Closed)?
-    }
-
-    /// The changes of `kind` after `from`.
-    ///
-    /// # Errors
-    /// When `from` is no longer, or not yet, known.
-    pub fn watch(&self, kind: &'static Kind, from: Revision) -> Result<Watch, WatchError> {
-        self.shared.hub.watch(kind, from)
-    }
-}
-
-struct Writer<B> {
-    shared: Arc<Shared>,
-    backend: B,
+    /// `None` only while it is away on a thread that may wait.
+    backend: Option<B>,
+    /// The disk knows that no revision above this was handed out.
+    ceiling: Revision,
     requests: mpsc::Receiver<Request>,
-}
-
-/// A batch that is checked and applied to the next snapshot, and not yet durable.
-struct Staged {
-    answer: oneshot::Sender<Result<Committed, CommitError>>,
-    committed: Committed,
-    events: Vec<Event>,
+    expiry: Expiry,
+    /// Last, so that the backend is released when it is dropped.
+    _ended: DropGuard,
 }
 
 impl<B: Backend> Writer<B> {
-    async fn run(mut self) {
-        let mut group = Vec::new();
-        while self.requests.recv_many(&mut group, GROUP).await > 0 {
-            self.turn(&mut group);
-        }
+    pub fn new(
+        shared: Arc<Shared>,
+        backend: B,
+        ceiling: Revision,
+        requests: mpsc::Receiver<Request>,
+        ended: CancellationToken,
+    ) -> Self {
+        let (backend, expiry) = (Some(backend), Expiry::default());
+        Self { shared, backend, ceiling, requests, expiry, _ended: ended.drop_guard() }
     }
 
-    fn run_blocking(mut self) {
-        let mut group = Vec::new();
-        while self.requests.blocking_recv_many(&mut group, GROUP) > 0 {
-            self.turn(&mut group);
-        }
-    }
-
-    fn turn(&mut self, group: &mut Vec<Request>) {
-        let mut next = Snapshot::clone(&self.shared.current.load());
-        let mut staged = Vec::with_capacity(group.len());
-        let mut records = Vec::new();
-        for Request { batch, answer } in group.drain(..) {
-            match stage(&mut next, batch, &mut records) {
-                Ok((committed, events)) => staged.push(Staged { answer, committed, events }),
-                Err(refused) => drop(answer.send(Err(refused))),
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            let expires = self.expiry.next();
+            let expired = async {
+                match expires {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // What is queued is still received after this; new requests are refused.
+                () = stop.cancelled(), if !self.requests.is_closed() => self.requests.close(),
+                received = self.requests.recv_many(&mut group, GROUP) => match received {
+                    0 => break,
+                    _ => self.turn(&mut group).await,
+                },
+                () = expired => self.expire().await,
             }
         }
-        if !records.is_empty()
-            && let Err(error) = self.backend.commit(next.revision(), &records)
-        {
+        self.finish().await;
+    }
+
+    /// Volatile batches go first: they neither wait for the disk nor fail with it.
+    async fn turn(&mut self, group: &mut Vec<Request>) {
+        let (volatile, durable): (Vec<_>, Vec<_>) = group.drain(..).partition(|request| request.batch.is_volatile());
+        for part in [volatile, durable] {
+            if !part.is_empty() {
+                self.write(part).await;
+            }
+        }
+    }
+
+    async fn write(&mut self, group: Vec<Request>) {
+        let mut next = Snapshot::clone(&self.shared.current.load());
+        let mut records = Vec::new();
+        let stage_one = |Request { batch, answer }| (answer, stage(&mut next, batch, &mut records));
+        let staged: Vec<_> = group.into_iter().map(stage_one).collect();
+        if let Err(error) = self.persist(next.revision(), records).await {
             tracing::error!(%error, batches = staged.len(), "the store refuses writes");
-            for staged in staged {
-                let _ = staged.answer.send(Err(CommitError::Backend(error.to_string())));
+            // Refusals too: what they refer to may be a batch of this group, which never was.
+            for (answer, _) in staged {
+                let _ = answer.send(Err(CommitError::Backend(error.to_string())));
             }
             return;
         }
         self.shared.current.store(Arc::new(next));
-        for Staged { answer, committed, events } in staged {
+        for (answer, outcome) in staged {
+            let outcome = outcome.map(|(committed, events)| self.publish(committed, events));
+            let _ = answer.send(outcome);
+        }
+    }
+
+    fn publish(&mut self, committed: Committed, events: Vec<Event>) -> Committed {
+        if !events.is_empty() {
+            let now = Instant::now();
+            events.iter().for_each(|event| self.expiry.note(event, now));
             self.shared.hub.publish(committed.revision, events);
-            let _ = answer.send(Ok(committed));
+        }
+        committed
+    }
+
+    async fn expire(&mut self) {
+        let ops = self.expiry.take_due(Instant::now());
+        let (answer, _) = oneshot::channel();
+        self.write(vec![Request { batch: Batch { ops }, answer }]).await;
+    }
+
+    /// Makes records durable that end at revision `last`; does not touch the disk when there is no need to.
+    async fn persist(&mut self, last: Revision, records: Vec<Record>) -> Result<(), BackendError> {
+        // A commit that waits for the disk anyway renews the reserve early, volatile ones only when they must.
+        let left = self.ceiling.0.checked_sub(last.0);
+        let renew = left.is_none_or(|left| !records.is_empty() && left < RESERVE / 2);
+        let ceiling = if renew { Revision(last.0 + RESERVE) } else { self.ceiling };
+        if records.is_empty() && !renew {
+            return Ok(());
+        }
+        self.with_backend(move |backend| backend.commit(ceiling, &records)).await?;
+        self.ceiling = ceiling;
+        Ok(())
+    }
+
+    /// Gives the rest of the reserve back and releases the backend.
+    async fn finish(&mut self) {
+        let last = self.shared.current.load().revision();
+        if last != self.ceiling
+            && let Err(error) = self.with_backend(move |backend| backend.commit(last, &[])).await
+        {
+            tracing::warn!(%error, "the store could not note its last revision; it goes on above its reserve");
+        }
+        if let Some(backend) = self.backend.take() {
+            let released = if backend.blocks() { spawn_blocking(move || drop(backend)).await } else { Ok(()) };
+            if let Err(error) = released {
+                tracing::warn!(%error, "the store was not closed in good order");
+            }
+        }
+    }
+
+    /// Calls the backend where it may wait.
+    async fn with_backend<R: Send + 'static>(
+        &mut self,
+        call: impl FnOnce(&mut B) -> Result<R, BackendError> + Send + 'static,
+    ) -> Result<R, BackendError> {
+        let lost = |message: String| BackendError::Io { action: "reach the store's file", message };
+        let mut backend = self.backend.take().ok_or_else(|| lost("an earlier write broke it off".into()))?;
+        if !backend.blocks() {
+            let answer = call(&mut backend);
+            self.backend = Some(backend);
+            return answer;
+        }
+        // The blocking pool and not a thread of our own: tokio holds a paused clock while it works.
+        let away = spawn_blocking(move || {
+            let answer = call(&mut backend);
+            (backend, answer)
+        });
+        match away.await {
+            Ok((backend, answer)) => {
+                self.backend = Some(backend);
+                answer
+            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(cancelled) => Err(lost(cancelled.to_string())),
+            },
         }
     }
 }
 
-/// Applies one batch to `next`, or leaves `next` as it was when a precondition does not hold.
-fn stage(next: &mut Snapshot, batch: Batch, records: &mut Vec<Record>) -> Result<(Committed, Vec<Event>), CommitError> {
-    for op in &batch.ops {
-        let present = next.get(op.key());
-        if !op.expect().holds(present) {
-            return Err(CommitError::Precondition {
-                key: op.key().clone(),
-                expected: op.expect(),
-                present: present.cloned(),
-            });
-        }
+impl<B> Drop for Writer<B> {
+    fn drop(&mut self) {
+        self.shared.hub.close();
     }
-    let writes = batch.ops.iter().any(|op| !matches!(op, Op::Check { .. }));
-    let revision = if writes { Revision(next.revision().0 + 1) } else { next.revision() };
-    let mut events = Vec::with_capacity(batch.ops.len());
-    let mut objects = Vec::with_capacity(batch.ops.len());
-    for op in batch.ops {
-        let previous = next.get(op.key()).cloned();
-        let (change, object) = match (op, &previous) {
-            (Op::Check { .. }, _) | (Op::Delete { .. }, None) => {
-                objects.push(None);
-                continue;
-            }
-            (Op::Put { draft, .. }, None) => (Change::Added, Arc::new(draft.seal(revision))),
-            (Op::Put { draft, .. }, Some(_)) => (Change::Modified, Arc::new(draft.seal(revision))),
-            (Op::Delete { .. }, Some(last)) => {
-                (Change::Deleted, Arc::new(Draft::new(last.key.kind, &last.value()).seal(revision)))
-            }
-        };
-        match change {
-            Change::Deleted => next.remove(&object.key),
-            Change::Added | Change::Modified => next.put(object.clone()),
-        }
-        if object.key.kind.durability == Durability::Durable {
-            let json = (change != Change::Deleted).then(|| object.json().clone());
-            records.push(Record { key: object.key.clone(), json });
-        }
-        objects.push(Some(object.clone()));
-        events.push(Event { revision, change, object, previous });
-    }
-    next.advance(revision);
-    Ok((Committed { revision, objects }, events))
 }

@@ -1,0 +1,67 @@
+//! Applies one batch to the next snapshot, and says what it changed. Pure: nothing is visible or durable yet.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::backend::Record;
+use super::batch::{Batch, CommitError, Committed, Op};
+use super::hub::{Change, Event};
+use super::snapshot::Snapshot;
+use crate::object::kinds::Durability;
+use crate::object::{Draft, Revision};
+
+/// Applies `batch` to `next`, or leaves `next` as it was when the batch is refused.
+pub(super) fn stage(
+    next: &mut Snapshot,
+    batch: Batch,
+    records: &mut Vec<Record>,
+) -> Result<(Committed, Vec<Event>), CommitError> {
+    check(next, &batch)?;
+    let revision = Revision(next.revision().0 + 1);
+    let mut events = Vec::with_capacity(batch.ops.len());
+    let mut objects = Vec::with_capacity(batch.ops.len());
+    for op in batch.ops {
+        let previous = next.get(op.key()).cloned();
+        let (change, object) = match (op, &previous) {
+            (Op::Check { .. }, _) | (Op::Delete { .. }, None) => {
+                objects.push(None);
+                continue;
+            }
+            (Op::Put { draft, .. }, None) => (Change::Added, Arc::new(draft.seal(revision))),
+            (Op::Put { draft, .. }, Some(_)) => (Change::Modified, Arc::new(draft.seal(revision))),
+            (Op::Delete { .. }, Some(last)) => {
+                (Change::Deleted, Arc::new(Draft::new(last.key.kind, &last.value()).seal(revision)))
+            }
+        };
+        match change {
+            Change::Deleted => next.remove(&object.key),
+            Change::Added | Change::Modified => next.put(object.clone()),
+        }
+        if object.key.kind.durability == Durability::Durable {
+            let json = (change != Change::Deleted).then(|| object.json().clone());
+            records.push(Record { key: object.key.clone(), json });
+        }
+        objects.push(Some(object.clone()));
+        events.push(Event { revision, change, object, previous });
+    }
+    // A batch that changes nothing takes no revision: revisions without an event would only wake watchers.
+    if !events.is_empty() {
+        next.advance(revision);
+    }
+    Ok((Committed { revision: next.revision(), objects }, events))
+}
+
+fn check(next: &Snapshot, batch: &Batch) -> Result<(), CommitError> {
+    let mut seen = HashSet::new();
+    for op in &batch.ops {
+        let (key, expected) = (op.key(), op.expect());
+        if batch.ops.len() > 1 && !seen.insert(key) {
+            return Err(CommitError::Repeated { key: key.clone() });
+        }
+        let present = next.get(key);
+        if !expected.holds(present) {
+            return Err(CommitError::Precondition { key: key.clone(), expected, present: present.cloned() });
+        }
+    }
+    Ok(())
+}
