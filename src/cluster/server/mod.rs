@@ -1,1 +1,2 @@
 //! The Kubernetes API over HTTPS.
+pub mod table;

@@ -1,0 +1,148 @@
+//! The columns of each kind, under the names that Kubernetes gives them.
+
+use crate::object::{Kind, kinds};
+
+/// A column of a Table, as its definition goes over the wire.
+#[derive(Debug, PartialEq)]
+pub struct Column {
+    pub name: &'static str,
+    pub type_: &'static str,
+    /// `name` for the column that holds the object's name.
+    pub format: &'static str,
+    pub description: &'static str,
+    /// Columns above zero are for `-o wide`.
+    pub priority: i32,
+}
+
+pub fn columns(kind: &'static Kind) -> &'static [Column] {
+    match kind {
+        k if k == kinds::POD => POD,
+        k if k == kinds::DEPLOYMENT => DEPLOYMENT,
+        k if k == kinds::REPLICA_SET => REPLICA_SET,
+        k if k == kinds::SERVICE => SERVICE,
+        k if k == kinds::NODE => NODE,
+        k if k == kinds::ENDPOINTS => ENDPOINTS,
+        k if k == kinds::ENDPOINT_SLICE => ENDPOINT_SLICE,
+        k if k == kinds::EVENT => EVENT,
+        k if k == kinds::NAMESPACE => NAMESPACE,
+        k if k == kinds::CONFIG_MAP => CONFIG_MAP,
+        k if k == kinds::SECRET => SECRET,
+        k if k == kinds::LEASE => LEASE,
+        k if k == kinds::APPLICATION => APPLICATION,
+        _ => NAME_AND_AGE,
+    }
+}
+
+const fn text(name: &'static str, description: &'static str) -> Column {
+    Column { name, type_: "string", format: "", description, priority: 0 }
+}
+
+const fn number(name: &'static str, description: &'static str) -> Column {
+    Column { type_: "integer", ..text(name, description) }
+}
+
+const fn wide(name: &'static str, description: &'static str) -> Column {
+    Column { priority: 1, ..text(name, description) }
+}
+
+const NAME: Column = Column { format: "name", ..text("Name", "Name of the object, unique in its namespace.") };
+const AGE: Column = text("Age", "Time since the object was created.");
+
+const NAME_AND_AGE: &[Column] = &[NAME, AGE];
+
+const POD: &[Column] = &[
+    NAME,
+    text("Ready", "Containers that are ready, of all that should run."),
+    text("Status", "What the pod is doing, or what keeps it from doing it."),
+    text("Restarts", "How often containers were restarted, and when last."),
+    AGE,
+    wide("IP", "Address of the pod."),
+    wide("Node", "Node that the pod is bound to."),
+    wide("Nominated Node", "Node on which room is being made for the pod."),
+    wide("Readiness Gates", "Extra conditions that hold, of all that readiness asks for."),
+];
+
+const CONTAINERS: Column = wide("Containers", "Names of the template's containers.");
+const IMAGES: Column = wide("Images", "Images of the template's containers.");
+const POD_SELECTOR: Column = wide("Selector", "Labels of the pods that belong to it.");
+
+const DEPLOYMENT: &[Column] = &[
+    NAME,
+    text("Ready", "Pods that are ready, of all that are wanted."),
+    text("Up-to-date", "Pods that were made from the newest template."),
+    text("Available", "Pods that have been ready for long enough."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    POD_SELECTOR,
+];
+
+const REPLICA_SET: &[Column] = &[
+    NAME,
+    number("Desired", "Pods that are wanted."),
+    number("Current", "Pods that there are."),
+    number("Ready", "Pods that are ready."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    POD_SELECTOR,
+];
+
+const SERVICE: &[Column] = &[
+    NAME,
+    text("Type", "From where the service can be reached."),
+    text("Cluster-IP", "Address of the service inside the cluster."),
+    text("External-IP", "Addresses of the service outside the cluster."),
+    text("Port(s)", "Ports of the service, with the port on every node where there is one."),
+    AGE,
+    wide("Selector", "Labels of the pods that the service leads to."),
+];
+
+const NODE: &[Column] = &[
+    NAME,
+    text("Status", "Whether the node is ready, and whether it takes new pods."),
+    text("Roles", "Roles that the node's labels give it."),
+    AGE,
+    text("Version", "Version of the node's agent."),
+    wide("Internal-IP", "Address of the node inside the cluster."),
+    wide("External-IP", "Address of the node outside the cluster."),
+    wide("OS-Image", "Operating system of the node."),
+    wide("Kernel-Version", "Kernel of the node."),
+    wide("Container-Runtime", "What runs the node's containers."),
+];
+
+const ENDPOINTS: &[Column] = &[NAME, text("Endpoints", "Addresses and ports that are ready."), AGE];
+
+const ENDPOINT_SLICE: &[Column] = &[
+    NAME,
+    text("AddressType", "Kind of the addresses."),
+    text("Ports", "Ports of every endpoint."),
+    text("Endpoints", "Addresses of the endpoints."),
+    AGE,
+];
+
+const EVENT: &[Column] = &[
+    text("Last Seen", "Time since it happened last."),
+    text("Type", "Normal or Warning."),
+    text("Reason", "Why the event was sent, in one word."),
+    text("Object", "What the event is about."),
+    wide("Subobject", "Part of the object that the event is about."),
+    wide("Source", "Who sent the event."),
+    text("Message", "What happened."),
+    wide("First Seen", "Time since it happened first."),
+    wide("Count", "How often it happened."),
+    Column { priority: 1, ..NAME },
+];
+
+const NAMESPACE: &[Column] = &[NAME, text("Status", "Active, or Terminating while it is emptied."), AGE];
+const CONFIG_MAP: &[Column] = &[NAME, text("Data", "Number of entries."), AGE];
+const SECRET: &[Column] = &[NAME, text("Type", "What the secret is for."), text("Data", "Number of entries."), AGE];
+const LEASE: &[Column] = &[NAME, text("Holder", "Who holds the lease."), AGE];
+
+const APPLICATION: &[Column] = &[
+    NAME,
+    text("Sync Status", "Whether the cluster is as the repository says."),
+    text("Health Status", "Whether what was deployed works."),
+    text("Revision", "Commit that the cluster was compared with."),
+    AGE,
+];
