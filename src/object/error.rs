@@ -54,6 +54,8 @@ pub enum Reason {
     InternalError,
     ServiceUnavailable,
     Timeout,
+    /// A failure that Kubernetes answers without a reason.
+    Unknown,
 }
 
 impl Reason {
@@ -71,7 +73,7 @@ impl Reason {
             Self::UnsupportedMediaType => 415,
             Self::Invalid => 422,
             Self::TooManyRequests => 429,
-            Self::InternalError => 500,
+            Self::InternalError | Self::Unknown => 500,
             Self::ServiceUnavailable => 503,
             Self::Timeout => 504,
         }
@@ -144,7 +146,10 @@ impl ApiError {
     /// The `Status` object for the answer's body.
     pub fn to_status(&self) -> Value {
         let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason.to_string(), "code": self.reason.code()});
+            "message": self.message, "code": self.reason.code()});
+        if self.reason != Reason::Unknown {
+            status["reason"] = json!(self.reason.to_string());
+        }
         let mut details = serde_json::Map::new();
         let about = self
             .about
