@@ -3,7 +3,10 @@
 
 pub mod apply;
 pub mod fields;
+pub mod jsonpatch;
 pub mod managed;
+pub mod patch_error;
 pub mod plan;
 pub mod schema;
+pub mod strategic;
 pub mod structure;
