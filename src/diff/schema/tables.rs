@@ -207,9 +207,6 @@ static BUDGET_SPEC: Type = fields(&[
 ]);
 static BUDGET: Type =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&BUDGET_SPEC)), ("status", object(&WITH_CONDITIONS))]);
-static SCALER_SPEC: Type = fields(&[("scaleTargetRef", object(&WHOLE))]);
-static SCALER: Type =
-    fields(&[("metadata", object(&METADATA)), ("spec", object(&SCALER_SPEC)), ("status", object(&WITH_CONDITIONS))]);
 static NETWORK_POLICY_SPEC: Type = fields(&[("podSelector", object(&WHOLE))]);
 static NETWORK_POLICY: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&NETWORK_POLICY_SPEC))]);
 static ROLE_BINDING: Type = fields(&[("metadata", object(&METADATA)), ("roleRef", object(&WHOLE))]);
