@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use windlass::cluster::registry::{
-    Author, DeleteOptions, FieldValidation, Patch, Registry, Target, WriteOptions, Written,
+    Author, DeleteOptions, FieldValidation, Patch, Preconditions, Registry, Target, WriteOptions, Written,
 };
 use windlass::cluster::store::Store;
 use windlass::object::kinds::{self, Subresource};
@@ -32,7 +32,8 @@ impl Cluster {
     /// An empty cluster with the namespaces that the recordings were made in.
     pub async fn new() -> Self {
         let store = Store::in_memory(&Tasks::default());
-        let cluster = Self { registry: Registry::new(store, Clock::start()) };
+        let addresses = "10.99.0.0/16".parse().expect("a range");
+        let cluster = Self { registry: Registry::new(store, Clock::start()).with_services(addresses) };
         for name in ["default", "kube-system", "golden", "gtab", "gwatch", "gsel"] {
             let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             cluster.create("/api/v1/namespaces", &body).await;
@@ -83,9 +84,17 @@ impl Cluster {
         let target = Target { key: key.clone(), subresource: place.subresource };
         let registry = &self.registry;
         let written =
-            |done: Result<Written, ApiError>| done.map(|w| (if w.created { 201 } else { 200 }, w.object.value()));
+            |done: Result<Written, ApiError>| done.map(|w| (if w.created { 201 } else { 200 }, json_of(w.body())));
         Some(match (method, place.name.is_empty()) {
             ("POST", true) => written(registry.create(&author, place.kind, &place.namespace, body, options).await),
+            ("POST", false) if place.subresource == Some(Subresource::Binding) => {
+                let bound = registry.bind(&author, &key, &body, options).await;
+                bound.map(|w| (201, json_of(w.body())))
+            }
+            ("POST", false) if place.subresource == Some(Subresource::Eviction) => {
+                let evicted = registry.evict(&author, &key, &body, &DeleteOptions::default()).await;
+                evicted.map(|w| (201, json_of(w.body())))
+            }
             ("PUT", false) => written(registry.update(&author, &target, body, options).await),
             ("PATCH", false) => {
                 let patch = match content_type {
@@ -97,10 +106,13 @@ impl Cluster {
                 };
                 written(registry.patch(&author, &target, patch, options).await)
             }
+            ("GET", false) if place.subresource == Some(Subresource::Scale) => registry.scale(&key).map(|s| (200, s)),
             ("GET", false) => registry.get(&key).map(|object| (200, object.value())),
             ("DELETE", false) => {
-                let done = registry.delete(&author, &key, &DeleteOptions::default()).await;
-                done.map(|_| (200, Value::Null))
+                let uid = body["preconditions"]["uid"].as_str().map(str::to_owned);
+                let preconditions = Preconditions { uid, revision: None };
+                let options = DeleteOptions { preconditions, ..DeleteOptions::default() };
+                registry.delete(&author, &key, &options).await.map(|_| (200, Value::Null))
             }
             _ => return None,
         })
@@ -155,4 +167,8 @@ fn parse(text: &str, content_type: &str) -> Option<Value> {
         "application/apply-patch+yaml" | "application/yaml" => serde_yaml::from_str(text).ok(),
         _ => serde_json::from_str(text).ok(),
     }
+}
+
+fn json_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("answers are JSON")
 }

@@ -3,13 +3,28 @@
 //! It knows the kinds; it does not know HTTP.
 
 mod author;
+mod options;
+mod verbs;
+
+mod transaction;
+
+mod admit;
+mod create;
 pub mod defaults;
 mod delete;
-mod options;
-mod transaction;
-mod verbs;
+mod names;
+mod ownership;
+mod patch;
+mod request;
+mod strategy;
+mod update;
+
+mod pods;
+mod scale;
+mod services;
 
 pub use author::Author;
 pub use options::{DeleteOptions, FieldValidation, Patch, Preconditions, Propagation, Target, WriteOptions};
+pub use services::{BadRange, ServiceRange};
 pub use transaction::{Step, StepKind, Transaction};
 pub use verbs::{Deleted, Registry, Written};

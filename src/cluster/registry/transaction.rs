@@ -1,29 +1,36 @@
 //! Several writes that happen together: each step sees the steps before it, and all of them become real at
-//! one revision or none does. A transaction that is not committed is a dry run.
+//! one revision or none does. A transaction that is not committed is a dry run. A step that is refused leaves
+//! the transaction as it was, so that a caller can go on and hear of every refusal at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::author::Author;
-use super::options::{Patch, Target, WriteOptions};
+use super::ownership;
+use super::services::{InUse, ServiceRange};
 use super::verbs::{Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
-use crate::object::clock::rfc3339;
-use crate::object::kinds::{Shape, Subresource};
-use crate::object::{ApiError, Draft, Kind, Object, ObjectKey, Revision};
+use crate::object::kinds::{self, Kind};
+use crate::object::{ApiError, Draft, Object, ObjectKey, Revision};
 
 pub struct Transaction {
     store: Store,
-    base: Arc<Snapshot>,
+    pub(super) base: Arc<Snapshot>,
     pub(super) now: Timestamp,
     pub(super) author: Author,
+    pub(super) random: fastrand::Rng,
+    pub(super) services: Arc<ServiceRange>,
+    /// Addresses and ports of Services, counted at the first step that needs one.
+    pub(super) in_use: Option<InUse>,
     /// The latest step on each object: what later steps see.
     pending: BTreeMap<ObjectKey, Step>,
     warnings: Vec<String>,
     last: Option<ObjectKey>,
+    answer: Option<Value>,
 }
 
 /// What a transaction does to one object.
@@ -41,14 +48,42 @@ pub struct Step {
 pub enum StepKind {
     Create,
     Update,
+    /// Deleted and created anew, with another uid.
+    Replace,
     /// The object is as asked already: nothing is written.
     Keep,
     Delete,
 }
 
+/// Whether new objects may be put into a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamespaceState {
+    Absent,
+    Active,
+    Terminating,
+}
+
 impl Transaction {
-    pub(super) fn new(store: Store, base: Arc<Snapshot>, now: Timestamp, author: Author) -> Self {
-        Self { store, base, now, author, pending: BTreeMap::new(), warnings: Vec::new(), last: None }
+    pub(super) fn new(
+        store: Store,
+        base: Arc<Snapshot>,
+        now: Timestamp,
+        author: Author,
+        services: Arc<ServiceRange>,
+    ) -> Self {
+        Self {
+            store,
+            base,
+            now,
+            author,
+            random: fastrand::Rng::new(),
+            services,
+            in_use: None,
+            pending: BTreeMap::new(),
+            warnings: Vec::new(),
+            last: None,
+            answer: None,
+        }
     }
 
     /// The revision of the state that this transaction was computed from.
@@ -56,13 +91,13 @@ impl Transaction {
         self.base.revision()
     }
 
+    /// The step on each object that was written to, ordered by key.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.pending.values()
     }
 
-    /// Whose writes these are.
-    pub fn author(&self) -> &Author {
-        &self.author
+    pub fn step(&self, key: &ObjectKey) -> Option<&Step> {
+        self.pending.get(key)
     }
 
     pub fn warnings(&self) -> &[String] {
@@ -77,109 +112,76 @@ impl Transaction {
         }
     }
 
-    /// # Errors
-    /// The refusal for the client.
-    pub fn create(
-        &mut self,
-        kind: &'static Kind,
-        namespace: &str,
-        mut object: Value,
-        _options: WriteOptions,
-    ) -> Result<(), ApiError> {
-        if !object.is_object() || !(object["metadata"].is_object() || object["metadata"].is_null()) {
-            return Err(ApiError::bad_request(format!("the object provided is not a {}", kind.kind)));
+    pub(super) fn exists(&self, key: &ObjectKey) -> bool {
+        match self.pending.get(key) {
+            Some(step) => step.after.is_some(),
+            None => self.base.get(key).is_some(),
         }
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let key = ObjectKey::new(kind, namespace, name);
-        if self.current(&key).is_some() {
-            return Err(ApiError::already_exists(kind, &key.name));
-        }
-        let metadata = &mut object["metadata"];
-        if kind.namespaced {
-            metadata["namespace"] = json!(namespace);
-        }
-        metadata["uid"] = json!(uuid::Uuid::new_v4().to_string());
-        metadata["creationTimestamp"] = json!(rfc3339(self.now));
-        if kind.shape == Shape::Spec {
-            metadata["generation"] = json!(1);
-        }
-        object["apiVersion"] = json!(kind.api_version());
-        object["kind"] = json!(kind.kind);
-        self.put(key, object);
-        Ok(())
     }
 
-    /// # Errors
-    /// The refusal for the client.
-    pub fn update(&mut self, target: &Target, mut object: Value, _options: WriteOptions) -> Result<(), ApiError> {
-        let kind = target.key.kind;
-        if !object.is_object() || !object["metadata"].is_object() {
-            return Err(ApiError::bad_request(format!("the object provided is not a {}", kind.kind)));
-        }
-        let current = self.current(&target.key).ok_or_else(|| ApiError::not_found(kind, &target.key.name))?;
-        let named = object["metadata"]["resourceVersion"].as_str();
-        if named.is_some_and(|named| current["metadata"]["resourceVersion"].as_str() != Some(named)) {
-            return Err(ApiError::modified(kind, &target.key.name));
-        }
-        if target.subresource == Some(Subresource::Status) {
-            let mut next = current.clone();
-            next["status"] = object["status"].take();
-            object = next;
-        } else if !current["status"].is_null() {
-            object["status"] = current["status"].clone();
-        }
-        for field in ["uid", "creationTimestamp", "namespace", "generation", "deletionTimestamp", "resourceVersion"] {
-            if !current["metadata"][field].is_null() {
-                object["metadata"][field] = current["metadata"][field].clone();
-            }
-        }
-        if kind.shape == Shape::Spec && object["spec"] != current["spec"] {
-            object["metadata"]["generation"] = json!(current["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
-        }
-        self.put(target.key.clone(), object);
-        Ok(())
+    /// The object that the steps so far leave, or the refusal that it does not exist.
+    pub(super) fn require(&self, key: &ObjectKey) -> Result<Value, ApiError> {
+        self.current(key).ok_or_else(|| ApiError::not_found(key.kind, &key.name))
     }
 
-    /// # Errors
-    /// The refusal for the client.
-    pub fn patch(&mut self, target: &Target, patch: Patch, options: WriteOptions) -> Result<(), ApiError> {
-        let current = self.current(&target.key);
-        let (document, create) = match patch {
-            Patch::Merge(document) | Patch::Strategic(document) => (document, false),
-            Patch::Apply(document) => (document, true),
-            Patch::Json(document) => {
-                let mut object = current.ok_or_else(|| ApiError::not_found(target.key.kind, &target.key.name))?;
-                let patch: json_patch::Patch =
-                    serde_json::from_value(document).map_err(|e| ApiError::bad_request(e.to_string()))?;
-                json_patch::patch(&mut object, &patch).map_err(|e| ApiError::bad_request(e.to_string()))?;
-                return self.update(target, object, options);
-            }
+    pub(super) fn namespace_state(&self, name: &str) -> NamespaceState {
+        let key = ObjectKey::new(kinds::NAMESPACE, "", name);
+        let deleting = match self.pending.get(&key) {
+            Some(step) => step.after.as_ref().map(|object| !object["metadata"]["deletionTimestamp"].is_null()),
+            None => self.base.get(&key).map(|object| object.meta.is_deleting()),
         };
-        match current {
-            Some(mut object) => {
-                json_patch::merge(&mut object, &document);
-                self.update(target, object, options)
-            }
-            None if create => self.create(target.key.kind, &target.key.namespace, document, options),
-            None => Err(ApiError::not_found(target.key.kind, &target.key.name)),
+        match deleting {
+            None => NamespaceState::Absent,
+            Some(false) => NamespaceState::Active,
+            Some(true) => NamespaceState::Terminating,
         }
     }
 
-    pub(super) fn put(&mut self, key: ObjectKey, after: Value) {
+    /// The objects of a kind that earlier steps left.
+    pub(super) fn pending_of(&self, kind: &'static Kind) -> impl Iterator<Item = &Step> {
+        self.pending.values().filter(move |step| step.key.kind == kind)
+    }
+
+    pub(super) fn put(&mut self, key: ObjectKey, mut after: Value) {
         let before = self.base.get(&key).cloned();
         let kind = match &before {
             None => StepKind::Create,
-            Some(object) if object.value() == after => StepKind::Keep,
-            Some(_) => StepKind::Update,
+            Some(object) if after["metadata"]["uid"].as_str() != Some(&object.meta.uid) => StepKind::Replace,
+            Some(object) => {
+                let stored = object.value();
+                if ownership::same(&stored, &after) {
+                    // Managers' times may differ; what is kept is what is stored.
+                    after = stored;
+                    StepKind::Keep
+                } else {
+                    StepKind::Update
+                }
+            }
         };
-        self.last = Some(key.clone());
-        self.pending.insert(key.clone(), Step { key, kind, before, after: Some(after) });
+        self.step_taken(Step { key, kind, before, after: Some(after) });
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
         let before = self.base.get(key).cloned();
-        self.last = Some(key.clone());
-        self.pending.insert(key.clone(), Step { key: key.clone(), kind: StepKind::Delete, before, after: None });
+        self.step_taken(Step { key: key.clone(), kind: StepKind::Delete, before, after: None });
+    }
+
+    fn step_taken(&mut self, step: Step) {
+        if step.key.kind == kinds::SERVICE {
+            self.in_use = None;
+        }
+        self.last = Some(step.key.clone());
+        self.answer = None;
+        self.pending.insert(step.key.clone(), step);
+    }
+
+    pub(super) fn warn(&mut self, warnings: Vec<String>) {
+        self.warnings.extend(warnings);
+    }
+
+    /// What the last step answers in place of the object.
+    pub(super) fn answer_with(&mut self, answer: Value) {
+        self.answer = Some(answer);
     }
 
     /// Stores all steps at one revision.
@@ -213,19 +215,23 @@ impl Transaction {
     pub(super) async fn finish_one(self, dry_run: bool) -> Result<Written, ApiError> {
         let step = self.last.as_ref().and_then(|key| self.pending.get(key)).cloned();
         let step = step.ok_or_else(|| ApiError::internal("a write without a step"))?;
-        let warnings = self.warnings.clone();
+        let (warnings, answer) = (self.warnings.clone(), self.answer.clone());
         let created = step.kind == StepKind::Create;
-        let preview = || {
-            let revision = step.before.as_ref().map(|o| o.meta.revision).unwrap_or_default();
-            Arc::new(Draft::new(step.key.kind, step.after.as_ref().unwrap_or(&Value::Null)).seal(revision))
-        };
         let object = match (dry_run, step.kind, &step.before) {
             (_, StepKind::Keep, Some(same)) => same.clone(),
-            (true, ..) => preview(),
-            // An object that lost its last finalizer is gone: its last state is the answer.
-            (false, ..) => self.commit().await?.into_iter().find(|o| o.key == step.key).unwrap_or_else(preview),
+            (true, ..) => preview(&step)?,
+            (false, ..) => {
+                let committed = self.commit().await?.into_iter().find(|o| o.key == step.key);
+                committed.map_or_else(|| preview(&step), Ok)?
+            }
         };
-        Ok(Written { object, created, warnings })
+        let body = answer.map(|mut answer| {
+            if answer["kind"] == "Scale" {
+                answer["metadata"]["resourceVersion"] = object.meta.revision.to_string().into();
+            }
+            Bytes::from(answer.to_string())
+        });
+        Ok(Written { object, created, warnings, answer: body })
     }
 
     pub(super) async fn finish_delete(self, dry_run: bool) -> Result<Deleted, ApiError> {
@@ -233,4 +239,21 @@ impl Transaction {
         let written = self.finish_one(dry_run).await?.object;
         Ok(if gone { Deleted::Gone(written) } else { Deleted::Pending(written) })
     }
+}
+
+/// What a step would leave: the last state of an object that it removes. Its resourceVersion is that of the state
+/// before; an object that does not exist yet has none.
+fn preview(step: &Step) -> Result<Arc<Object>, ApiError> {
+    let Some(after) = &step.after else {
+        return step.before.clone().ok_or_else(|| ApiError::not_found(step.key.kind, &step.key.name));
+    };
+    let mut after = after.clone();
+    if let Some(metadata) = after["metadata"].as_object_mut() {
+        match &step.before {
+            Some(before) => metadata.insert("resourceVersion".into(), before.meta.revision.to_string().into()),
+            None => metadata.remove("resourceVersion"),
+        };
+    }
+    let object = Object::from_json(step.key.kind, Bytes::from(after.to_string()));
+    object.map(Arc::new).map_err(ApiError::internal)
 }

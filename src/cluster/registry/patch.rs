@@ -1,0 +1,124 @@
+//! Patches: each kind of patch document makes a new object out of the current one, which is then written as an
+//! update; server-side apply may also create.
+
+use serde_json::Value;
+
+use super::admit;
+use super::options::{FieldValidation, Patch, Target, WriteOptions};
+use super::request;
+use super::transaction::Transaction;
+use super::update::Owned;
+use crate::object::kinds::Subresource;
+use crate::object::{ApiError, Cause, Kind, Reason, schema};
+
+impl Transaction {
+    /// # Errors
+    /// The refusal for the client.
+    pub fn patch(&mut self, target: &Target, patch: Patch, options: WriteOptions) -> Result<(), ApiError> {
+        if target.subresource == Some(Subresource::Scale) {
+            return self.patch_scale(&target.key, patch, options);
+        }
+        if let Patch::Apply(config) = patch {
+            return self.apply(target, config, options);
+        }
+        let key = &target.key;
+        let current = self.require(key)?;
+        let mut object = patched(key.kind, &current, &patch)?;
+        // The name is checked first: a patch that takes it away gives no object to speak of.
+        let warnings = read_patched(key.kind, &mut object, &patch, options.validation)?;
+        request::check_name(key, &object)?;
+        request::check_namespace(key.kind, &key.namespace, &mut object)?;
+        let version = request::named_version(&object)?;
+        if version.is_some() {
+            self.check_version(key, version, &current)?;
+        }
+        self.replace(target, &current, object, Owned::ByChange)?;
+        self.warn(warnings);
+        Ok(())
+    }
+
+    fn apply(&mut self, target: &Target, config: Value, options: WriteOptions) -> Result<(), ApiError> {
+        let key = &target.key;
+        match self.current(key) {
+            Some(mut object) => {
+                let current = object.clone();
+                json_patch::merge(&mut object, &config);
+                admit::complete(key.kind, &mut object);
+                self.replace(target, &current, object, Owned::ByChange)
+            }
+            None if target.subresource.is_some() => Err(ApiError::not_found(key.kind, &key.name)),
+            None => self.create(key.kind, &key.namespace, config, options),
+        }
+    }
+}
+
+/// The object that the patch makes of `current`; not yet checked against its kind.
+pub(super) fn patched(_kind: &'static Kind, current: &Value, patch: &Patch) -> Result<Value, ApiError> {
+    let mut object = current.clone();
+    match patch {
+        Patch::Merge(document) | Patch::Strategic(document) | Patch::Apply(document) => {
+            if !document.is_object() {
+                let found = if document.is_array() { "array" } else { "string" };
+                return Err(ApiError::bad_request(format!(
+                    "error decoding patch: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+                )));
+            }
+            json_patch::merge(&mut object, document);
+        }
+        Patch::Json(document) => {
+            let patch: json_patch::Patch = serde_json::from_value(document.clone()).map_err(|_| rejected())?;
+            json_patch::patch(&mut object, &patch).map_err(|_| rejected())?;
+        }
+    }
+    Ok(object)
+}
+
+/// Kubernetes's answer to a JSON patch that does not fit the object.
+fn rejected() -> ApiError {
+    let message = "the server rejected our request due to an error in our request";
+    ApiError { about: Some(Box::default()), ..ApiError::new(Reason::Invalid, message) }
+}
+
+/// Checks a patched object against its kind: what is wrong with it is the patch's fault.
+fn read_patched(
+    kind: &'static Kind,
+    object: &mut Value,
+    patch: &Patch,
+    validation: FieldValidation,
+) -> Result<Vec<String>, ApiError> {
+    let shown = match patch {
+        Patch::Strategic(document) => go_map(document),
+        _ => object.to_string(),
+    };
+    let unknown = schema::decode(kind, object).map_err(|refusal| invalid_patch(&shown, &refusal.to_string()))?;
+    if validation == FieldValidation::Strict && !unknown.is_empty() {
+        let why = format!("strict decoding error: {}", unknown.join(", "));
+        return Err(invalid_patch(&shown, &why));
+    }
+    admit::complete(kind, object);
+    request::unknown_fields(kind, unknown, validation)
+}
+
+fn invalid_patch(shown: &str, why: &str) -> ApiError {
+    let cause = Cause {
+        reason: "FieldValueInvalid".into(),
+        message: format!("Invalid value: {shown:?}: {why}"),
+        field: "patch".into(),
+    };
+    let message = format!(" \"\" is invalid: {}: {}", cause.field, cause.message);
+    ApiError { about: Some(Box::default()), causes: vec![cause], ..ApiError::new(Reason::Invalid, message) }
+}
+
+/// A document as Go prints a map, `map[data:map[a:1]]`: strategic merge patches are shown so.
+fn go_map(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let inner: Vec<String> = members.iter().map(|(name, value)| format!("{name}:{}", go_map(value))).collect();
+            format!("map[{}]", inner.join(" "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".into(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,95 @@
+//! What only pods have: binding to a node, and eviction.
+
+use serde_json::{Value, json};
+
+use super::options::DeleteOptions;
+use super::ownership;
+use super::strategy;
+use super::transaction::Transaction;
+use crate::object::error::About;
+use crate::object::{ApiError, ObjectKey, Reason, kinds};
+
+impl Transaction {
+    /// `pods/binding`: puts the pod on a node, once and for all.
+    ///
+    /// # Errors
+    /// `Conflict` when the pod is on a node already or is being deleted.
+    pub fn bind(&mut self, key: &ObjectKey, node: &str) -> Result<(), ApiError> {
+        let pod = self.require(key)?;
+        let refused = |why: String| Err(binding_conflict(key, &why));
+        if !pod["metadata"]["deletionTimestamp"].is_null() {
+            return refused(format!("pod {} is being deleted, cannot be assigned to a host", key.name));
+        }
+        if let Some(bound) = pod["spec"]["nodeName"].as_str().filter(|bound| !bound.is_empty()) {
+            return refused(format!("pod {} is already assigned to node {bound:?}", key.name));
+        }
+        if pod["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
+            return refused(format!("pod {} has non-empty .spec.schedulingGates", key.name));
+        }
+        let mut next = pod.clone();
+        next["spec"]["nodeName"] = json!(node);
+        set_scheduled(&mut next, self.now);
+        let manager = self.author.manager.clone();
+        ownership::record_update(key.kind, &pod, &mut next, &manager, Some("binding"), self.now);
+        self.put(key.clone(), next);
+        self.answer_with(success());
+        Ok(())
+    }
+
+    /// `pods/binding` with a request's body.
+    ///
+    /// # Errors
+    /// The refusal for the client.
+    pub fn bind_by(&mut self, key: &ObjectKey, binding: &Value) -> Result<(), ApiError> {
+        if binding["metadata"]["name"].as_str().is_some_and(|name| name != key.name) {
+            return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
+        }
+        let target = &binding["target"];
+        if let Some(kind) = target["kind"].as_str().filter(|kind| !matches!(*kind, "" | "Node")) {
+            let message = format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\"");
+            return Err(ApiError::new(Reason::Unknown, message));
+        }
+        match target["name"].as_str().unwrap_or_default() {
+            "" => Err(ApiError::new(Reason::Unknown, "target.name: Required value")),
+            node => self.bind(key, node),
+        }
+    }
+
+    /// `pods/eviction` with a request's body: a deletion that a disruption budget may refuse.
+    ///
+    /// # Errors
+    /// The refusal for the client.
+    pub fn evict(&mut self, key: &ObjectKey, eviction: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
+        let name = eviction["metadata"]["name"].as_str().unwrap_or_default();
+        if !name.is_empty() && name != key.name {
+            return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
+        }
+        self.delete(key, options)?;
+        self.answer_with(success());
+        Ok(())
+    }
+}
+
+fn set_scheduled(pod: &mut Value, now: jiff::Timestamp) {
+    let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
+        "lastTransitionTime": strategy::time(now)});
+    if !pod["status"].is_object() {
+        pod["status"] = json!({});
+    }
+    let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    match conditions.iter_mut().find(|c| c["type"] == "PodScheduled") {
+        Some(known) => *known = condition,
+        None => conditions.push(condition),
+    }
+    pod["status"]["conditions"] = json!(conditions);
+}
+
+fn binding_conflict(key: &ObjectKey, why: &str) -> ApiError {
+    let message = format!("Operation cannot be fulfilled on pods/binding \"{}\": {why}", key.name);
+    let about = About { name: key.name.clone(), kind: format!("{}/binding", kinds::POD.plural), ..About::default() };
+    ApiError { about: Some(Box::new(about)), ..ApiError::new(Reason::Conflict, message) }
+}
+
+fn success() -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+}

@@ -1,0 +1,197 @@
+//! Updates: optimistic concurrency, what an update may not touch, generations, and the end of objects whose last
+//! finalizer is taken off.
+
+use serde_json::{Value, json};
+
+use super::admit;
+use super::options::{Target, WriteOptions};
+use super::ownership;
+use super::request;
+use super::strategy::{StatusScope, Strategy};
+use super::transaction::Transaction;
+use crate::object::kinds::Subresource;
+use crate::object::{ApiError, ObjectKey, Reason, kinds};
+
+/// Metadata that an update keeps when the request leaves it out.
+const KEPT: &[&str] = &["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"];
+
+/// Who says what the managed fields of the written object are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owned {
+    /// The author, of what the write changes.
+    ByChange,
+    /// The object says it already: server-side apply worked it out.
+    Stated,
+}
+
+impl Transaction {
+    /// # Errors
+    /// The refusal for the client.
+    pub fn update(&mut self, target: &Target, mut object: Value, options: WriteOptions) -> Result<(), ApiError> {
+        let key = &target.key;
+        match target.subresource {
+            None | Some(Subresource::Status) => {}
+            Some(Subresource::Scale) => return self.update_scale(key, object, options),
+            Some(Subresource::Finalize) => return self.finalize_namespace(key, &object),
+            Some(_) => return Err(not_allowed()),
+        }
+        let warnings = admit::decode(key.kind, &mut object, options.validation)?;
+        request::check_name(key, &object)?;
+        request::check_namespace(key.kind, &key.namespace, &mut object)?;
+        let version = request::named_version(&object)?;
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let Some(current) = self.current(key) else {
+            let creates = Strategy::of(key.kind).create_on_update && target.subresource.is_none();
+            if !creates || version.is_some() || !uid.is_empty() {
+                return Err(ApiError::not_found(key.kind, &key.name));
+            }
+            return self.create(key.kind, &key.namespace, object, options);
+        };
+        self.check_version(key, version, &current)?;
+        if let Some(stored) = current["metadata"]["uid"].as_str().filter(|stored| !uid.is_empty() && *stored != uid) {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}");
+            return Err(ApiError::conflict(key.kind, &key.name, why));
+        }
+        self.replace(target, &current, object, Owned::ByChange)?;
+        self.warn(warnings);
+        Ok(())
+    }
+
+    /// The object must be as the writer saw it, where it says how it saw it.
+    pub(super) fn check_version(&self, key: &ObjectKey, version: Option<u64>, current: &Value) -> Result<(), ApiError> {
+        let stored = current["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        match version {
+            None if Strategy::of(key.kind).unconditional_update => Ok(()),
+            None => Err(request::version_required(key)),
+            Some(version) if version.to_string() == stored => Ok(()),
+            Some(_) => Err(ApiError::modified(key.kind, &key.name)),
+        }
+    }
+
+    /// Puts `object`, which is decoded and names the right object, in the place of `current`.
+    pub(super) fn replace(
+        &mut self,
+        target: &Target,
+        current: &Value,
+        object: Value,
+        owned: Owned,
+    ) -> Result<(), ApiError> {
+        let key = &target.key;
+        let strategy = Strategy::of(key.kind);
+        let mut next = match target.subresource {
+            Some(Subresource::Status) => with_status(&strategy, current, object),
+            _ => without_status(&strategy, current, object),
+        };
+        keep_metadata(current, &mut next);
+        admit::default(key.kind, &mut next);
+        if key.kind == kinds::NAMESPACE {
+            next["spec"] = current["spec"].clone();
+        }
+        if key.kind == kinds::SERVICE && target.subresource.is_none() {
+            self.allocate(&mut next, Some(current))?;
+        }
+        if target.subresource.is_none() && strategy.counts(&next, current) {
+            let generation = current["metadata"]["generation"].as_i64().unwrap_or(0);
+            next["metadata"]["generation"] = json!(generation + 1);
+        }
+        let causes = admit::validate_change(key.kind, &next, current);
+        if !causes.is_empty() {
+            return Err(ApiError::invalid(key.kind, &key.name, causes));
+        }
+        if owned == Owned::ByChange {
+            let subresource = target.subresource.map(Subresource::as_str);
+            ownership::record_update(key.kind, current, &mut next, &self.author.manager, subresource, self.now);
+        }
+        self.put_or_finish(key, next);
+        Ok(())
+    }
+
+    /// Puts the object, or removes it when it was only held by finalizers and holds none any more.
+    pub(super) fn put_or_finish(&mut self, key: &ObjectKey, next: Value) {
+        let metadata = &next["metadata"];
+        let held = |list: &Value| list.as_array().is_some_and(|finalizers| !finalizers.is_empty());
+        let deleting = !metadata["deletionTimestamp"].is_null();
+        let waits = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
+        let contents = key.kind == kinds::NAMESPACE && held(&next["spec"]["finalizers"]);
+        if deleting && !waits && !contents && !held(&metadata["finalizers"]) {
+            self.remove(key);
+        } else {
+            self.put(key.clone(), next);
+        }
+    }
+
+    /// `namespaces/finalize`: a namespace whose contents are gone may go.
+    fn finalize_namespace(&mut self, key: &ObjectKey, object: &Value) -> Result<(), ApiError> {
+        request::check_name(key, object)?;
+        let current = self.require(key)?;
+        let version = request::named_version(object)?;
+        self.check_version(key, version, &current)?;
+        let mut next = current.clone();
+        match &object["spec"]["finalizers"] {
+            Value::Array(finalizers) if !finalizers.is_empty() => next["spec"]["finalizers"] = json!(finalizers),
+            _ => next["spec"] = json!({}),
+        }
+        let manager = self.author.manager.clone();
+        ownership::record_update(key.kind, &current, &mut next, &manager, Some("finalize"), self.now);
+        self.put_or_finish(key, next);
+        Ok(())
+    }
+}
+
+/// A main write cannot change status.
+fn without_status(strategy: &Strategy, current: &Value, mut object: Value) -> Value {
+    if strategy.status.is_some()
+        && let Some(members) = object.as_object_mut()
+    {
+        match current.get("status") {
+            Some(status) => members.insert("status".into(), status.clone()),
+            None => members.remove("status"),
+        };
+    }
+    object
+}
+
+/// A status write changes status, and of metadata what the kind lets it.
+fn with_status(strategy: &Strategy, current: &Value, mut object: Value) -> Value {
+    let mut next = current.clone();
+    let Some(members) = next.as_object_mut() else { return next };
+    match object["status"].take() {
+        Value::Null => members.remove("status"),
+        status => members.insert("status".into(), status),
+    };
+    match strategy.status {
+        Some(StatusScope::MetadataExcept(except)) => {
+            let mut metadata = object["metadata"].take();
+            for name in except {
+                match current["metadata"].get(*name) {
+                    Some(kept) => metadata[*name] = kept.clone(),
+                    None => drop(metadata.as_object_mut().and_then(|m| m.remove(*name))),
+                }
+            }
+            next["metadata"] = metadata;
+        }
+        Some(StatusScope::StatusOnly) | None => {}
+    }
+    next
+}
+
+fn keep_metadata(current: &Value, next: &mut Value) {
+    let (Some(old), Some(new)) = (current["metadata"].as_object(), next["metadata"].as_object_mut()) else { return };
+    for name in KEPT {
+        if let Some(value) = old.get(*name) {
+            new.entry(*name).or_insert_with(|| value.clone());
+        }
+    }
+    new.remove("selfLink");
+    // Only the server counts.
+    for name in ["generation", "resourceVersion"] {
+        match old.get(name) {
+            Some(value) => new.insert(name.into(), value.clone()),
+            None => new.remove(name),
+        };
+    }
+}
+
+fn not_allowed() -> ApiError {
+    ApiError::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+}
