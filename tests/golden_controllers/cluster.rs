@@ -8,7 +8,6 @@ use windlass::cluster::controllers::{self, Controllers};
 use windlass::cluster::registry::{Author, DeleteOptions, Patch, Registry, Target, WriteOptions};
 use windlass::cluster::store::{Change, Memory, Store};
 use windlass::object::clock::rfc3339;
-use windlass::object::kinds::Subresource;
 use windlass::object::{ApiError, Clock, Kind, Object, ObjectKey, kinds};
 use windlass::tasks::Tasks;
 
@@ -24,7 +23,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start() -> Self {
-        let store = Store::open(Memory).unwrap();
+        let store = Store::open(Memory, &Tasks::default()).unwrap();
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let registry = Registry::new(store, clock);
         let namespace = json!({"metadata": {"name": NAMESPACE}});
@@ -132,8 +131,7 @@ async fn bind(registry: &Registry, pod: &Object) {
 }
 
 pub async fn bind_to(registry: &Registry, pod: &str, node: &str) {
-    let mut target = Target::new(kinds::POD, NAMESPACE, pod);
-    target.subresource = None::<Subresource>;
+    let target = Target::new(kinds::POD, NAMESPACE, pod);
     let patch = Patch::Merge(json!({"spec": {"nodeName": node}}));
     // The pod may be gone by now.
     let _ = registry.patch(&Author::controller("scheduler"), &target, patch, WriteOptions::default()).await;
