@@ -1,4 +1,12 @@
 //! Merges and compares objects, purely: the patch types, server-side apply, desired against live, plans and
 //! how they are shown. No I/O, no clock, no store.
 
+pub mod apply;
+pub mod fields;
+pub mod jsonpatch;
+pub mod managed;
+pub mod patch_error;
 pub mod plan;
+pub mod schema;
+pub mod strategic;
+pub mod structure;
