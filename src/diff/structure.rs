@@ -32,7 +32,7 @@ pub fn root(fields: &'static Type) -> Field {
 }
 
 /// How an entry of a list is told apart from the others.
-fn identify(field: &Field, entry: &Value) -> Element {
+pub(super) fn identify(field: &Field, entry: &Value) -> Element {
     match (field.entries, entry) {
         (Entries::Keyed(keys), Value::Object(entry)) => {
             let given = |name: &str| entry.get(name).filter(|v| !v.is_null()).cloned();
@@ -45,18 +45,18 @@ fn identify(field: &Field, entry: &Value) -> Element {
     }
 }
 
-fn entry_field(field: &Field) -> Field {
+pub(super) fn entry_field(field: &Field) -> Field {
     Field { entries: Entries::Whole, ..*field }
 }
 
 /// The objects and lists that merge part by part; everything else is one value.
-enum Parts<'a> {
+pub(super) enum Parts<'a> {
     Fields(&'a Map<String, Value>),
     Entries(&'a [Value]),
     None,
 }
 
-fn parts<'a>(field: &Field, value: Option<&'a Value>) -> Parts<'a> {
+pub(super) fn parts<'a>(field: &Field, value: Option<&'a Value>) -> Parts<'a> {
     match value {
         Some(Value::Object(map)) if field.inner.form != Form::Whole => Parts::Fields(map),
         Some(Value::Array(list)) if field.entries != Entries::Whole => Parts::Entries(list),
