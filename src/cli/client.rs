@@ -29,8 +29,9 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<kube::Client> {
 
 /// A client for the server of a kubeconfig, or for another one with the kubeconfig's credentials.
 pub async fn from_kubeconfig(path: &Path, server: Option<&str>) -> anyhow::Result<kube::Client> {
-    let mut kubeconfig = Kubeconfig::read_from(path)
-        .with_context(|| format!("cannot read {}: is `windlass up` running? (--kubeconfig, --data-dir)", path.display()))?;
+    let mut kubeconfig = Kubeconfig::read_from(path).with_context(|| {
+        format!("cannot read {}: is `windlass up` running? (--kubeconfig, --data-dir)", path.display())
+    })?;
     if let Some(server) = server {
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|c| c.cluster.as_mut()) {
             cluster.server = Some(server.to_owned());
