@@ -1,0 +1,108 @@
+//! Keeps the view up to date: nodes and pods come and go in any order, and a pod that was placed counts on its node
+//! before its binding is heard of.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::node::{NodeInfo, NodeSpec};
+use super::pod::PodInfo;
+use super::selectors::Labels;
+use super::view::ClusterView;
+
+#[derive(Debug, Default)]
+pub struct Cache {
+    view: ClusterView,
+    /// The node of each pod that is on one, by the pod's uid.
+    homes: HashMap<String, String>,
+    /// Pods on nodes that are not known (yet, or any more).
+    elsewhere: HashMap<String, Vec<Arc<PodInfo>>>,
+}
+
+impl Cache {
+    pub fn view(&self) -> &ClusterView {
+        &self.view
+    }
+
+    /// What the node's object says now; `false` when that is what it said before.
+    pub fn set_node(&mut self, spec: NodeSpec) -> bool {
+        match self.view.position(&spec.name) {
+            Ok(index) if self.view.nodes[index].spec == spec => return false,
+            Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).spec = spec,
+            Err(index) => {
+                let mut node = NodeInfo::new(spec);
+                self.elsewhere.remove(node.name()).into_iter().flatten().for_each(|pod| node.add(pod));
+                self.view.nodes.insert(index, Arc::new(node));
+            }
+        }
+        true
+    }
+
+    pub fn remove_node(&mut self, name: &str) {
+        if let Ok(index) = self.view.position(name) {
+            let node = self.view.nodes.remove(index);
+            if !node.pods.is_empty() {
+                self.elsewhere.insert(name.to_owned(), node.pods.clone());
+            }
+        }
+    }
+
+    /// Counts the pod on the node, and on no other.
+    pub fn set_pod(&mut self, pod: Arc<PodInfo>, node: &str) {
+        self.remove_pod(&pod.uid);
+        self.homes.insert(pod.uid.clone(), node.to_owned());
+        match self.view.position(node) {
+            Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).add(pod),
+            Err(_) => self.elsewhere.entry(node.to_owned()).or_default().push(pod),
+        }
+    }
+
+    /// The pod is on no node any more; gives the node that it left.
+    pub fn remove_pod(&mut self, uid: &str) -> Option<(String, Arc<PodInfo>)> {
+        let node = self.homes.remove(uid)?;
+        let pod = match self.view.position(&node) {
+            Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).remove(uid),
+            Err(_) => {
+                let pods = self.elsewhere.get_mut(&node)?;
+                let index = pods.iter().position(|pod| pod.uid == uid)?;
+                let pod = pods.swap_remove(index);
+                if pods.is_empty() {
+                    self.elsewhere.remove(&node);
+                }
+                Some(pod)
+            }
+        };
+        Some((node, pod?))
+    }
+
+    pub fn home(&self, uid: &str) -> Option<&str> {
+        self.homes.get(uid).map(String::as_str)
+    }
+
+    /// The pod waits for room on the node that it is nominated to.
+    pub fn nominate(&mut self, pod: &Arc<PodInfo>, node: &str) {
+        self.forget_nomination(&pod.uid);
+        Arc::make_mut(&mut self.view.nominated).entry(node.to_owned()).or_default().push(pod.clone());
+    }
+
+    pub fn forget_nomination(&mut self, uid: &str) {
+        if !self.view.nominated.values().flatten().any(|pod| pod.uid == uid) {
+            return;
+        }
+        let nominated = Arc::make_mut(&mut self.view.nominated);
+        nominated.values_mut().for_each(|pods| pods.retain(|pod| pod.uid != uid));
+        nominated.retain(|_, pods| !pods.is_empty());
+    }
+
+    pub fn set_namespace(&mut self, name: &str, labels: Option<Labels>) {
+        let namespaces: &mut BTreeMap<_, _> = Arc::make_mut(&mut self.view.namespaces);
+        match labels {
+            Some(labels) => drop(namespaces.insert(name.to_owned(), labels)),
+            None => drop(namespaces.remove(name)),
+        }
+    }
+
+    /// The next search begins after the nodes that the last one looked at.
+    pub fn advance(&mut self, examined: usize) {
+        self.view.start = (self.view.start + examined) % self.view.nodes.len().max(1);
+    }
+}

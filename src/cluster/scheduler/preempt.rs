@@ -1,0 +1,96 @@
+//! Decides whether less important pods make room for one that fits nowhere, and which. Pure.
+//! (Kubernetes documentation, "Pod Priority and Preemption".)
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::message;
+use super::node::NodeInfo;
+use super::place::{Unfit, fits};
+use super::pod::PodInfo;
+use super::view::ClusterView;
+
+/// Of many nodes on which room could be made, so many are thought through, or a tenth.
+const CANDIDATES: usize = 100;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Preemption {
+    /// These pods go, and the node is kept for the pod meanwhile.
+    Room { node: String, victims: Vec<Arc<PodInfo>> },
+    /// Why nothing is preempted.
+    Refused(String),
+}
+
+/// `unfit` is the verdict on the pod in the same view.
+pub fn preempt(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> Preemption {
+    if !pod.may_preempt {
+        return Preemption::Refused("not eligible due to preemptionPolicy=Never.".into());
+    }
+    if awaits_its_room(pod, view, unfit) {
+        return Preemption::Refused("not eligible due to a terminating pod on the nominated node.".into());
+    }
+    let mut reasons: BTreeMap<Cow<'static, str>, usize> = BTreeMap::new();
+    let hopeless = unfit.nodes - unfit.crowded.len();
+    if hopeless > 0 {
+        reasons.insert("Preemption is not helpful for scheduling".into(), hopeless);
+    }
+    let most = CANDIDATES.max(view.nodes.len() / 10);
+    let mut candidates = Vec::new();
+    for node in unfit.crowded.iter().filter_map(|index| view.nodes.get(*index)) {
+        if candidates.len() == most {
+            break;
+        }
+        match victims(pod, view, node) {
+            Ok(victims) => candidates.push((node, victims)),
+            Err(whys) => whys.into_iter().for_each(|why| *reasons.entry(why).or_default() += 1),
+        }
+    }
+    match candidates.into_iter().min_by_key(|(_, victims)| harm(victims)) {
+        Some((node, victims)) => Preemption::Room { node: node.name().to_owned(), victims },
+        None => Preemption::Refused(message::nodes(unfit.nodes, &reasons)),
+    }
+}
+
+/// Room is being made for the pod already: it does not ask for more before that is done.
+fn awaits_its_room(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> bool {
+    let Some(node) = pod.nominated.as_deref().and_then(|name| view.position(name).ok()) else { return false };
+    let leaving = |other: &Arc<PodInfo>| other.terminating && other.priority < pod.priority;
+    unfit.crowded.contains(&node) && view.nodes[node].pods.iter().any(leaving)
+}
+
+/// The fewest pods of the node that have to go: all less important ones, but for those that still fit beside the pod.
+fn victims(pod: &PodInfo, view: &ClusterView, node: &NodeInfo) -> Result<Vec<Arc<PodInfo>>, Vec<Cow<'static, str>>> {
+    let mut lesser: Vec<_> = node.pods.iter().filter(|other| other.priority < pod.priority).cloned().collect();
+    if lesser.is_empty() {
+        return Err(vec!["No preemption victims found for incoming pod".into()]);
+    }
+    let mut left = node.clone();
+    for other in &lesser {
+        left.remove(&other.uid);
+    }
+    let holds = |node: &NodeInfo| fits(pod, &view.with(node.clone()), node);
+    holds(&left).map_err(|rejection| rejection.reasons)?;
+    // The most important, and of equals the oldest, is kept first.
+    lesser.sort_by_key(|other| (Reverse(other.priority), other.since, other.key.clone()));
+    lesser.retain(|other| {
+        left.add(other.clone());
+        let kept = holds(&left).is_ok();
+        if !kept {
+            left.remove(&other.uid);
+        }
+        !kept
+    });
+    Ok(lesser)
+}
+
+/// What preempting them costs, to be compared: the importance of the most important, of all, their number, and how
+/// long the most important have run.
+fn harm(victims: &[Arc<PodInfo>]) -> (i32, i64, usize, Reverse<Option<jiff::Timestamp>>) {
+    let highest = victims.iter().map(|victim| victim.priority).max().unwrap_or(i32::MIN);
+    // Shifted, so that one more victim is never a gain, whatever its sign.
+    let sum = victims.iter().map(|victim| i64::from(victim.priority) - i64::from(i32::MIN)).sum();
+    let oldest = victims.iter().filter(|victim| victim.priority == highest).filter_map(|victim| victim.since).min();
+    (highest, sum, victims.len(), Reverse(oldest))
+}
