@@ -116,7 +116,9 @@ fn best<'a>(pod: &PodInfo, view: &ClusterView, feasible: &[&'a NodeInfo]) -> Opt
         }
     }
     let ranked = feasible.iter().zip(totals).enumerate();
-    ranked.max_by_key(|(index, (node, total))| (*total, Reverse(node.pods.len()), Reverse(*index))).map(|(_, (n, _))| *n)
+    ranked
+        .max_by_key(|(index, (node, total))| (*total, Reverse(node.pods.len()), Reverse(*index)))
+        .map(|(_, (n, _))| *n)
 }
 
 impl Unfit {

@@ -43,7 +43,11 @@ enum State {
     /// Tried again then.
     Backoff(Instant),
     /// Does not fit. Woken by `wake`, but not before `backoff`; tried again at `flush` in any case.
-    Parked { wake: Wake, backoff: Instant, flush: Instant },
+    Parked {
+        wake: Wake,
+        backoff: Instant,
+        flush: Instant,
+    },
     /// Somebody is placing it.
     Out,
 }

@@ -122,14 +122,26 @@ mod tests {
     fn a_pod_takes_what_runs_together_or_the_most_of_its_start() {
         let cpu = |amount: &str| json!({"requests": {"cpu": amount}});
         let cases = [
-            (json!({"containers": [{"name": "a", "resources": cpu("1")}, {"name": "b", "resources": cpu("500m")}]}), 1500),
-            (json!({"containers": [{"name": "a", "resources": cpu("1")}],
-                "initContainers": [{"name": "i", "resources": cpu("3")}]}), 3000),
-            (json!({"containers": [{"name": "a", "resources": cpu("1")}],
-                "initContainers": [{"name": "s", "restartPolicy": "Always", "resources": cpu("1500m")}]}), 2500),
-            (json!({"containers": [{"name": "a", "resources": cpu("1")}],
+            (
+                json!({"containers": [{"name": "a", "resources": cpu("1")}, {"name": "b", "resources": cpu("500m")}]}),
+                1500,
+            ),
+            (
+                json!({"containers": [{"name": "a", "resources": cpu("1")}],
+                "initContainers": [{"name": "i", "resources": cpu("3")}]}),
+                3000,
+            ),
+            (
+                json!({"containers": [{"name": "a", "resources": cpu("1")}],
+                "initContainers": [{"name": "s", "restartPolicy": "Always", "resources": cpu("1500m")}]}),
+                2500,
+            ),
+            (
+                json!({"containers": [{"name": "a", "resources": cpu("1")}],
                 "initContainers": [{"name": "s", "restartPolicy": "Always", "resources": cpu("1")},
-                                   {"name": "i", "resources": cpu("2")}]}), 3000),
+                                   {"name": "i", "resources": cpu("2")}]}),
+                3000,
+            ),
             (json!({"containers": [{"name": "a", "resources": cpu("1")}], "overhead": {"cpu": "100m"}}), 1100),
             (json!({"containers": [{"name": "a", "resources": cpu("1")}], "resources": cpu("4")}), 4000),
         ];

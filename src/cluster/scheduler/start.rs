@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::cache::Cache;
 use super::framework::Wake;
+use super::message;
 use super::node::NodeSpec;
 use super::place::{Placed, Unfit, Verdict, fits_alone, place};
 use super::pod::{PodInfo, Stage, stage};
 use super::preempt::{Preemption, preempt};
 use super::queue::{Pending, Queue};
 use super::writes::Writes;
-use super::message;
 use crate::cluster::registry::Registry;
 use crate::cluster::store::{Change, Event, Snapshot, Watch, WatchEnd};
 use crate::object::{ApiError, Object, ObjectKey, kinds};

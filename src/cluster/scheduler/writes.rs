@@ -26,7 +26,8 @@ pub struct Writes {
 
 impl Writes {
     pub fn new(registry: Registry) -> Self {
-        let author = Author { user: "system:kube-scheduler".into(), manager: "kube-scheduler".into(), ..Author::controller("") };
+        let author =
+            Author { user: "system:kube-scheduler".into(), manager: "kube-scheduler".into(), ..Author::controller("") };
         Self { registry, author }
     }
 
@@ -105,7 +106,8 @@ impl Writes {
         nominated: Option<&str>,
     ) -> Result<(), ApiError> {
         let Some(mut next) = transaction.current(&pod.key) else { return Ok(()) };
-        let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
+        let condition =
+            json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
         let changed = set_condition(&mut next, condition, self.registry.clock().now());
         let renominated = nominated.is_some_and(|node| next["status"]["nominatedNodeName"] != *node);
         if let Some(node) = nominated {
@@ -117,7 +119,13 @@ impl Writes {
         Ok(())
     }
 
-    fn evict(&self, transaction: &mut Transaction, pod: &Object, node: &str, victim: &ObjectKey) -> Result<(), ApiError> {
+    fn evict(
+        &self,
+        transaction: &mut Transaction,
+        pod: &Object,
+        node: &str,
+        victim: &ObjectKey,
+    ) -> Result<(), ApiError> {
         let Some(mut next) = transaction.current(victim) else { return Ok(()) };
         let Ok(object) = self.registry.get(victim) else { return Ok(()) };
         let message = "default-scheduler: preempting to accommodate a higher priority pod";

@@ -69,7 +69,11 @@ impl Score for LeastAllocated {
     fn score(&self, pod: &PodInfo, _: &ClusterView, nodes: &[&NodeInfo]) -> Option<Vec<i64>> {
         let left = |has: i64, used: i64, asked: i64| {
             let left = has.saturating_sub(used).saturating_sub(asked).max(0);
-            if has > 0 { i64::try_from(i128::from(left) * i128::from(MOST) / i128::from(has)).unwrap_or(MOST) } else { 0 }
+            if has > 0 {
+                i64::try_from(i128::from(left) * i128::from(MOST) / i128::from(has)).unwrap_or(MOST)
+            } else {
+                0
+            }
         };
         let score = |node: &&NodeInfo| {
             let (has, used, asked) = (&node.spec.allocatable, &node.guess, &pod.guess);

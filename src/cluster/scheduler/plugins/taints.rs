@@ -76,7 +76,8 @@ impl Score for Preferred {
         let unwanted = |taint: &&Taint| {
             taint.effect == "PreferNoSchedule" && !pod.tolerations.iter().any(|toleration| tolerates(toleration, taint))
         };
-        let count = |node: &&NodeInfo| i64::try_from(node.spec.taints.iter().filter(unwanted).count()).unwrap_or(i64::MAX);
+        let count =
+            |node: &&NodeInfo| i64::try_from(node.spec.taints.iter().filter(unwanted).count()).unwrap_or(i64::MAX);
         let counts: Vec<i64> = nodes.iter().map(count).collect();
         counts.iter().any(|count| *count > 0).then(|| stretched_down(counts))
     }
