@@ -1,0 +1,90 @@
+//! The Application object of the repository that `windlass up` follows: makes sure that it exists and says what
+//! is followed. Its status is the syncer's memory, so it is only ever written together with what it tells of.
+
+use serde_json::{Value, json};
+
+use super::stage;
+use super::syncer::SyncConfig;
+use crate::cluster::registry::{Patch, Registry, Target, Transaction, WriteOptions};
+use crate::object::application::{Application, ApplicationStatus, REFRESH_ANNOTATION};
+use crate::object::{ApiError, ObjectKey, SYSTEM_NAMESPACE, kinds};
+
+/// Creates the Application or brings its spec up to date; `status` is given back to one that was deleted.
+///
+/// # Errors
+/// When the registry refuses.
+pub async fn ensure(
+    registry: &Registry,
+    config: &SyncConfig,
+    branch: &str,
+    destination: &str,
+    status: Option<&ApplicationStatus>,
+) -> Result<ObjectKey, ApiError> {
+    let key = ObjectKey::new(kinds::APPLICATION, SYSTEM_NAMESPACE, config.application.as_str());
+    let mut transaction = registry.begin(&stage::author(None));
+    let options = WriteOptions { force: true, ..WriteOptions::default() };
+    let namespace = ObjectKey::new(kinds::NAMESPACE, "", SYSTEM_NAMESPACE);
+    if transaction.current(&namespace).is_none() {
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}});
+        transaction.create(kinds::NAMESPACE, "", object, options)?;
+    }
+    let is_new = transaction.current(&key).is_none();
+    let object = json!({
+        "apiVersion": kinds::APPLICATION.api_version(), "kind": "Application",
+        "metadata": {"name": key.name, "namespace": key.namespace},
+        "spec": {
+            "project": "default",
+            "source": {
+                "repoURL": config.repo.to_string(),
+                "path": if config.path.is_empty() { "." } else { &config.path },
+                "targetRevision": branch,
+            },
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": destination},
+            "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
+        },
+    });
+    transaction.patch(&Target::from(key.clone()), Patch::Apply(object), options)?;
+    if let Some(status) = status.filter(|_| is_new) {
+        set_status(&mut transaction, &key, status)?;
+    }
+    transaction.commit().await?;
+    Ok(key)
+}
+
+/// The Application as the registry has it.
+///
+/// # Errors
+/// `NotFound`, or when it does not decode.
+pub fn read(registry: &Registry, key: &ObjectKey) -> Result<std::sync::Arc<Application>, ApiError> {
+    registry.get(key)?.typed::<Application>().map_err(ApiError::internal)
+}
+
+/// Adds the new status to the transaction; nothing is written when it is the old one.
+///
+/// # Errors
+/// When the Application is gone or the registry refuses.
+pub fn set_status(transaction: &mut Transaction, key: &ObjectKey, status: &ApplicationStatus) -> Result<(), ApiError> {
+    let object = transaction.current(key).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
+    let status = serde_json::to_value(status).map_err(ApiError::internal)?;
+    if object["status"] == status || object["status"].is_null() && status == json!({}) {
+        return Ok(());
+    }
+    // Replaces the whole, and names no version: the transaction is bound to the state that it was computed from.
+    let patch = Patch::Json(json!([{"op": "add", "path": "/status", "value": status}]));
+    transaction.patch(&Target::status(key.clone()), patch, WriteOptions::default())
+}
+
+/// Whether somebody asked for a sync by annotation.
+pub fn wants_refresh(object: &Value) -> bool {
+    object["metadata"]["annotations"].get(REFRESH_ANNOTATION).is_some()
+}
+
+/// Takes the request back, as Argo CD does once it has seen it.
+///
+/// # Errors
+/// When the registry refuses.
+pub async fn clear_refresh(registry: &Registry, key: &ObjectKey) -> Result<(), ApiError> {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {REFRESH_ANNOTATION: null}}}));
+    registry.patch(&stage::author(None), &Target::from(key.clone()), patch, WriteOptions::default()).await?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Puts right what was changed behind git's back: finds out whether an owned object still is as the deployed
+//! commit says, and writes it again if not. Gives way, more and more, to somebody who keeps changing it back.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::stage::{self, MANAGER, Scope};
+use super::worker::Worker;
+use super::{application, status};
+use crate::cluster::registry::{Step, StepKind};
+use crate::object::ObjectKey;
+use crate::object::application::ApplicationStatus;
+
+/// The wait after the first heal; doubled with each one that follows soon.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// After this long without a heal, an object's record is clean again.
+const PEACE: Duration = Duration::from_secs(300);
+
+/// How often each object had to be healed lately.
+#[derive(Debug, Default)]
+pub struct Fights {
+    heals: HashMap<ObjectKey, (u32, Instant)>,
+}
+
+impl Fights {
+    /// When the object may be healed: now, or later if it was healed lately.
+    pub fn allowed_at(&mut self, key: &ObjectKey, now: Instant) -> Instant {
+        self.heals.retain(|_, (_, last)| now.duration_since(*last) < PEACE);
+        let Some((count, last)) = self.heals.get(key) else { return now };
+        *last + FIRST_WAIT.saturating_mul(1 << (count - 1).min(16)).min(LONGEST_WAIT)
+    }
+
+    pub fn healed(&mut self, key: &ObjectKey, now: Instant) {
+        let (count, last) = self.heals.entry(key.clone()).or_insert((0, now));
+        *count += 1;
+        *last = now;
+    }
+}
+
+impl Worker {
+    /// Heals those of `keys` that are not as the deployed commit says.
+    pub(super) async fn heal(&mut self, keys: &BTreeSet<ObjectKey>) {
+        let Some(current) = self.current.clone() else { return };
+        let mut keys = keys.clone();
+        for _ in 0..5 {
+            let documents: Vec<_> = keys
+                .iter()
+                .filter_map(|key| current.places.get(key))
+                .map(|place| current.reading.rendered.documents[*place].clone())
+                .collect();
+            if documents.is_empty() {
+                return;
+            }
+            let live = self.shared.registry.snapshot();
+            let mut transaction = self.shared.registry.begin(&stage::author(Some(&current.reading.commit)));
+            let scope = Scope {
+                application: &self.shared.application.name,
+                commit: Some(&current.reading.commit),
+                documents: &documents,
+                inventory: &[],
+                verified: Some(&self.verified),
+            };
+            let staged = stage::stage(&mut transaction, &live, scope);
+            let now = Instant::now();
+            if !staged.errors.is_empty() {
+                // For example while its namespace is being deleted.
+                for key in &keys {
+                    self.fights.healed(key, now);
+                    self.later.insert(key.clone(), self.fights.allowed_at(key, now));
+                }
+                tracing::warn!(first = %staged.errors[0], "drift cannot be healed now");
+                return;
+            }
+            let mut drifted: Vec<Step> = Vec::new();
+            let mut blocked = false;
+            for step in transaction.steps() {
+                if step.kind == StepKind::Keep {
+                    if let (Some(before), Some(place)) = (&step.before, current.places.get(&step.key)) {
+                        self.verified.insert(&current.reading.rendered.documents[*place], before.meta.revision);
+                    }
+                    keys.remove(&step.key);
+                    continue;
+                }
+                let at = self.fights.allowed_at(&step.key, now);
+                if at > now {
+                    self.later.insert(step.key.clone(), at);
+                    keys.remove(&step.key);
+                    blocked = true;
+                } else {
+                    drifted.push(step.clone());
+                }
+            }
+            if drifted.is_empty() {
+                return;
+            }
+            if blocked {
+                continue;
+            }
+            let findings: Vec<String> = drifted.iter().map(describe).collect();
+            if let Ok(old) = application::read(&self.shared.registry, &self.shared.application) {
+                let next = status::drifted(&old.status, &findings, self.shared.registry.clock().now());
+                if application::set_status(&mut transaction, &self.shared.application, &next).is_ok() {
+                    self.status = next;
+                }
+            }
+            match transaction.commit().await {
+                Ok(written) => {
+                    for step in &drifted {
+                        self.fights.healed(&step.key, now);
+                    }
+                    for object in &written {
+                        if let Some(place) = current.places.get(&object.key) {
+                            let document = &current.reading.rendered.documents[*place];
+                            self.verified.insert(document, object.meta.revision);
+                        }
+                    }
+                    findings.iter().for_each(|finding| tracing::warn!(finding, "drift healed"));
+                    return;
+                }
+                // Somebody was faster: look again.
+                Err(error) => tracing::debug!(%error, "healing lost a race"),
+            }
+        }
+        for key in keys {
+            self.later.insert(key, Instant::now() + FIRST_WAIT);
+        }
+    }
+
+    /// Computes the new status from the one in the registry and writes it, if it is another.
+    pub(super) async fn write_status(&mut self, next: impl Fn(&ApplicationStatus, Timestamp) -> ApplicationStatus) {
+        for _ in 0..5 {
+            let Ok(application) = self.application().await else { return };
+            let now = self.shared.registry.clock().now();
+            let next = next(&application.status, now);
+            if next == application.status {
+                self.status = next;
+                return;
+            }
+            let mut transaction = self.shared.registry.begin(&stage::author(None));
+            if let Err(error) = application::set_status(&mut transaction, &self.shared.application, &next) {
+                tracing::warn!(%error, "the Application's status is refused");
+                return;
+            }
+            match transaction.commit().await {
+                Ok(_) => {
+                    self.status = next;
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "the Application's status was written by somebody else"),
+            }
+        }
+    }
+}
+
+/// What was found, for people: which fields, and who wrote them last.
+fn describe(step: &Step) -> String {
+    let Some(before) = &step.before else {
+        return format!("{}: it was deleted; created again", step.key);
+    };
+    let before = before.value();
+    let who = last_writer(&before).map(|who| format!(", written last by {who}")).unwrap_or_default();
+    let fields = match &step.after {
+        Some(after) => super::plan::changes(&before, after).into_iter().map(|change| change.path).collect::<Vec<_>>(),
+        None => Vec::new(),
+    };
+    let fields: Vec<_> =
+        fields.iter().filter(|path| !path.starts_with("metadata.generation")).take(5).cloned().collect();
+    format!(
+        "{}: {} changed{who}; put back",
+        step.key,
+        if fields.is_empty() { "it".to_owned() } else { fields.join(", ") }
+    )
+}
+
+/// The manager other than ours that wrote the object last.
+fn last_writer(object: &Value) -> Option<String> {
+    let entries = object["metadata"]["managedFields"].as_array()?;
+    let others =
+        entries.iter().filter(|e| e["manager"] != MANAGER && e["subresource"].as_str().unwrap_or("").is_empty());
+    let last = others.max_by_key(|entry| entry["time"].as_str().unwrap_or_default().to_owned())?;
+    last["manager"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::kinds;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fighting_writer_is_given_way_and_peace_is_forgotten() {
+        let key = ObjectKey::new(kinds::CONFIG_MAP, "a", "b");
+        let mut fights = Fights::default();
+        let start = Instant::now();
+        assert_eq!(fights.allowed_at(&key, start), start);
+        for wait in [250, 500, 1000, 2000] {
+            fights.healed(&key, start);
+            assert_eq!(fights.allowed_at(&key, start), start + Duration::from_millis(wait));
+        }
+        (0..30).for_each(|_| fights.healed(&key, start));
+        assert_eq!(fights.allowed_at(&key, start), start + LONGEST_WAIT);
+        let later = start + PEACE;
+        assert_eq!(fights.allowed_at(&key, later), later);
+    }
+}

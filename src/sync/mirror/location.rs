@@ -1,0 +1,166 @@
+//! Where the repository is: a path or a URL. Refuses what git would take as a command or an option, and never
+//! shows credentials.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A repository to follow.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RepoLocation {
+    /// The repository at, or around, a folder of this machine.
+    Local(PathBuf),
+    /// A URL, perhaps with credentials in it: only ever shown by `Display`, which leaves them out.
+    Remote(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LocationError {
+    #[error("the repository's location is empty")]
+    Empty,
+    #[error("{0:?} is no repository: it begins with a dash")]
+    Dash(String),
+    #[error("{scheme:?} is not supported; use https:// or a path")]
+    Scheme { scheme: String },
+    #[error("the URL names no host")]
+    NoHost,
+}
+
+impl std::str::FromStr for RepoLocation {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, LocationError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(LocationError::Empty);
+        }
+        if text.starts_with('-') {
+            return Err(LocationError::Dash(scrub(text)));
+        }
+        // `ext::sh -c ...` and its like run programs.
+        if let Some((scheme, _)) = text.split_once("::")
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        {
+            return Err(LocationError::Scheme { scheme: format!("{scheme}::") });
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return match scheme.to_ascii_lowercase().as_str() {
+                "file" => Ok(Self::Local(PathBuf::from(rest))),
+                "https" | "http" => {
+                    let host = rest.split('/').next().unwrap_or_default();
+                    let host = host.rsplit('@').next().unwrap_or_default();
+                    if host.is_empty() || host.starts_with('-') {
+                        return Err(LocationError::NoHost);
+                    }
+                    Ok(Self::Remote(text.to_owned()))
+                }
+                other => Err(LocationError::Scheme { scheme: other.to_owned() }),
+            };
+        }
+        // `git@host:path` unless a file of that name exists is how git reads ssh locations.
+        let before_slash = text.split('/').next().unwrap_or_default();
+        if before_slash.contains(':') && !Path::new(text).exists() {
+            return Err(LocationError::Scheme { scheme: "ssh".to_owned() });
+        }
+        Ok(Self::Local(PathBuf::from(text)))
+    }
+}
+
+impl RepoLocation {
+    /// The name of the Application that follows the repository: its last path segment as a DNS label.
+    pub fn name(&self) -> String {
+        let text = match self {
+            Self::Local(path) => {
+                let named = path.components().next_back().is_some_and(|c| matches!(c, std::path::Component::Normal(_)));
+                let full = if named { path.clone() } else { path.canonicalize().unwrap_or_else(|_| path.clone()) };
+                full.to_string_lossy().into_owned()
+            }
+            Self::Remote(url) => scrub(url).split(['?', '#']).next().unwrap_or_default().to_owned(),
+        };
+        let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let last = last.strip_suffix(".git").unwrap_or(last).to_ascii_lowercase();
+        let label: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(52).collect();
+        match label.trim_matches('-') {
+            "" => "repository".to_owned(),
+            label => label.to_owned(),
+        }
+    }
+}
+
+/// Without credentials.
+impl fmt::Display for RepoLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(path) => path.display().fmt(f),
+            Self::Remote(url) => f.write_str(&scrub(url)),
+        }
+    }
+}
+
+impl fmt::Debug for RepoLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Takes `user:password@` out of every URL in a text.
+pub fn scrub(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = after.find(|c: char| c == '/' || c == '?' || c == '#' || c.is_whitespace() || "\"'<>".contains(c));
+        let (authority, remaining) = after.split_at(end.unwrap_or(after.len()));
+        clean.push_str(authority.rsplit('@').next().unwrap_or_default());
+        rest = remaining;
+    }
+    clean.push_str(rest);
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_and_https_are_taken() {
+        assert_eq!("/srv/shop".parse(), Ok(RepoLocation::Local("/srv/shop".into())));
+        assert_eq!("file:///srv/shop".parse(), Ok(RepoLocation::Local("/srv/shop".into())));
+        assert!(matches!("https://u:p@h/x.git".parse(), Ok(RepoLocation::Remote(_))));
+        for bad in [
+            "",
+            "-u",
+            "--upload-pack=x",
+            "ext::sh -c id",
+            "fd::17",
+            "ssh://-oProxyCommand=x/y",
+            "git@h:x",
+            "git://h/x",
+            "https:///x",
+            "https://-x/y",
+        ] {
+            assert!(bad.parse::<RepoLocation>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        let location: RepoLocation = "https://user:s3cret@example.com/a/Shop.git".parse().unwrap();
+        assert_eq!(location.to_string(), "https://example.com/a/Shop.git");
+        assert_eq!(format!("{location:?}"), "https://example.com/a/Shop.git");
+        assert_eq!(
+            scrub("cannot reach https://a:b@h/x and http://t@i: no"),
+            "cannot reach https://h/x and http://i: no"
+        );
+        assert_eq!(scrub("https://a:p@ss@h/x"), "https://h/x");
+    }
+
+    #[test]
+    fn the_application_is_named_after_the_repository() {
+        for (text, name) in
+            [("/srv/My_Shop.git", "my-shop"), ("https://u:p@h/team/web.git?x=y/z", "web"), ("/srv/-.-", "repository")]
+        {
+            assert_eq!(text.parse::<RepoLocation>().unwrap().name(), name, "{text}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The repository as the syncer reads it: objects and the tip of one branch. A local repository is read where it
+//! is; a remote one through a bare copy in the data directory. No work tree, no hooks, nothing executed.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, Oid, Repository};
+
+use super::location::{RepoLocation, scrub};
+
+/// The part of a commit that people read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    pub id: Oid,
+    /// `Name <mail>`
+    pub author: String,
+    /// First line of the message.
+    pub subject: String,
+}
+
+impl Commit {
+    /// The first seven digits of the id.
+    pub fn short(&self) -> String {
+        self.id.to_string()[..7].to_owned()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    #[error("{path} is not a git repository, nor inside one")]
+    NotARepository { path: PathBuf },
+    #[error(
+        "{path} belongs to another user, so git refuses to read it; if you trust it: \
+         git config --global --add safe.directory {path}"
+    )]
+    Owner { path: PathBuf },
+    #[error("branch {branch:?} does not exist in {repository}")]
+    NoSuchBranch { branch: String, repository: String },
+    #[error("the current commit of {repository} is on no branch; name one with --branch")]
+    Detached { repository: String },
+    #[error("{branch:?} is not the name of a branch")]
+    BadBranch { branch: String },
+    #[error("commit {revision:?} does not exist in {repository}")]
+    NoSuchCommit { revision: String, repository: String },
+    #[error("cannot read {repository}: {}", scrub(.source.message()))]
+    Git { repository: String, source: git2::Error },
+}
+
+/// A repository on this machine that holds what is to be deployed.
+pub struct Mirror {
+    repository: Repository,
+    /// For messages, without credentials.
+    shown: String,
+}
+
+impl Mirror {
+    /// Opens the repository at or around `path`.
+    ///
+    /// # Errors
+    /// When there is none or it cannot be read.
+    pub fn open(path: &Path, location: &RepoLocation) -> Result<Self, MirrorError> {
+        let shown = location.to_string();
+        let repository = Repository::discover(path).map_err(|source| match source.code() {
+            ErrorCode::NotFound => MirrorError::NotARepository { path: path.to_owned() },
+            ErrorCode::Owner => MirrorError::Owner { path: path.to_owned() },
+            _ => MirrorError::Git { repository: shown.clone(), source },
+        })?;
+        Ok(Self { repository, shown })
+    }
+
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The folder whose `refs`, `packed-refs` and `reftable` change when a branch moves.
+    pub fn refs_folder(&self) -> &Path {
+        self.repository.commondir()
+    }
+
+    /// The branch that is checked out (or that the first commit will create).
+    ///
+    /// # Errors
+    /// When HEAD is detached or unreadable.
+    pub fn current_branch(&self) -> Result<String, MirrorError> {
+        let head = self.repository.find_reference("HEAD").map_err(|e| self.failed(e))?;
+        let target = head.symbolic_target().ok().flatten();
+        let branch = target.and_then(|target| target.strip_prefix("refs/heads/"));
+        branch.map(str::to_owned).ok_or_else(|| MirrorError::Detached { repository: self.shown.clone() })
+    }
+
+    /// The newest commit of a branch.
+    ///
+    /// # Errors
+    /// When the branch does not exist or cannot be read.
+    pub fn tip(&self, branch: &str) -> Result<Oid, MirrorError> {
+        let name = format!("refs/heads/{branch}");
+        if branch.starts_with('-') || !git2::Reference::is_valid_name(&name) {
+            return Err(MirrorError::BadBranch { branch: branch.to_owned() });
+        }
+        self.repository.refname_to_id(&name).map_err(|source| match source.code() {
+            ErrorCode::NotFound => {
+                MirrorError::NoSuchBranch { branch: branch.to_owned(), repository: self.shown.clone() }
+            }
+            _ => self.failed(source),
+        })
+    }
+
+    /// # Errors
+    /// When the commit is not (or no longer) in the repository.
+    pub fn commit(&self, id: Oid) -> Result<Commit, MirrorError> {
+        let commit = self.repository.find_commit(id).map_err(|_| self.missing(&id.to_string()))?;
+        let author = commit.author();
+        let name = String::from_utf8_lossy(author.name_bytes()).into_owned();
+        let mail = String::from_utf8_lossy(author.email_bytes()).into_owned();
+        let subject = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
+        Ok(Commit { id, author: printable(&format!("{name} <{mail}>"), 200), subject: printable(&subject, 200) })
+    }
+
+    /// The commit that a person's words (`HEAD~1`, a tag, a branch, an id) mean.
+    ///
+    /// # Errors
+    /// When they mean none.
+    pub fn resolve(&self, revision: &str) -> Result<Oid, MirrorError> {
+        let found = self.repository.revparse_single(revision).and_then(|object| object.peel_to_commit());
+        found.map(|commit| commit.id()).map_err(|_| self.missing(revision))
+    }
+
+    fn missing(&self, revision: &str) -> MirrorError {
+        MirrorError::NoSuchCommit { revision: revision.to_owned(), repository: self.shown.clone() }
+    }
+
+    pub fn failed(&self, source: git2::Error) -> MirrorError {
+        MirrorError::Git { repository: self.shown.clone(), source }
+    }
+}
+
+/// Text of a stranger for one line of a terminal: no control characters, not too long.
+fn printable(text: &str, limit: usize) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .take(limit)
+        .collect()
+}

@@ -1,0 +1,258 @@
+//! Puts the files of a folder together: every object with its place, its namespace and a unique identity, or
+//! the complete list of what is wrong, in the order of files and lines. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::locate;
+use super::manifest::{self, File};
+use super::tree::{Entry, Folder};
+use crate::diff::plan::SourceError;
+use crate::object::ObjectKey;
+
+/// Objects of one Application.
+const MAX_OBJECTS: usize = 200_000;
+
+/// An object as git declares it, and where.
+#[derive(Clone, Debug)]
+pub struct Document {
+    pub key: ObjectKey,
+    /// Path inside the repository.
+    pub file: Arc<str>,
+    /// Line of the object's first key, from 1.
+    pub line: u32,
+    source: Arc<File>,
+    index: usize,
+}
+
+/// What a commit, work tree or folder declares.
+#[derive(Clone, Debug, Default)]
+pub struct Rendered {
+    /// In the order of files and lines.
+    pub documents: Vec<Document>,
+    /// With any of these, nothing is to be deployed.
+    pub errors: Vec<SourceError>,
+    pub warnings: Vec<String>,
+}
+
+impl Document {
+    /// A document that was rendered elsewhere.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn new(object: Value, file: &str, line: u32, namespace: &str) -> Result<Self, Vec<SourceError>> {
+        let read = manifest::of_value(object, line);
+        if read.manifests.is_empty() {
+            let at = |fault: &super::yaml::Fault| SourceError {
+                file: file.to_owned(),
+                line: fault.line,
+                message: fault.message.clone(),
+            };
+            return Err(read.faults.iter().map(at).collect());
+        }
+        Ok(Self::at(&Arc::new(read), 0, &file.into(), namespace))
+    }
+
+    fn at(source: &Arc<File>, index: usize, file: &Arc<str>, namespace: &str) -> Self {
+        let found = &source.manifests[index];
+        let namespace = if found.namespace.is_empty() { namespace } else { &found.namespace };
+        let key = ObjectKey::new(found.kind, namespace, &*found.name);
+        Self { key, file: file.clone(), line: found.line, source: source.clone(), index }
+    }
+
+    /// The object as the file has it.
+    pub fn object(&self) -> &Value {
+        &self.source.manifests[self.index].object
+    }
+
+    /// Whether this is the very same text as `other`, wherever it stands. Never true by chance; may miss.
+    pub fn same_source(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.index == other.index && self.key == other.key
+    }
+
+    pub fn error(&self, message: impl Into<String>) -> SourceError {
+        SourceError { file: self.file.to_string(), line: self.line, message: message.into() }
+    }
+}
+
+/// `FILE:LINE`
+impl std::fmt::Display for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl Rendered {
+    /// Everything below `folder`, which stands at `path` in the repository. Objects of namespaced kinds that name
+    /// no namespace get `namespace`.
+    pub fn of(folder: &Folder, path: &str, namespace: &str) -> Self {
+        let mut rendered = Self::default();
+        rendered.collect(folder, path, namespace);
+        rendered.refuse_duplicates();
+        rendered.sort();
+        rendered
+    }
+
+    /// One of documents that were rendered elsewhere.
+    pub fn of_documents(documents: Vec<Document>, errors: Vec<SourceError>) -> Self {
+        let mut rendered = Self { documents, errors, warnings: Vec::new() };
+        rendered.refuse_duplicates();
+        rendered.sort();
+        rendered
+    }
+
+    pub fn sort(&mut self) {
+        self.errors.sort();
+        self.errors.dedup();
+    }
+
+    fn collect(&mut self, folder: &Folder, path: &str, namespace: &str) {
+        for (name, entry) in &folder.entries {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            match entry {
+                Entry::Folder(below) => self.collect(below, &path, namespace),
+                Entry::File(file) => self.take(file, &path, namespace),
+                Entry::Refused(why) => self.error(&path, 0, why.clone()),
+                Entry::Submodule => {
+                    self.warnings.push(format!("{path}: a submodule is not followed; its manifests are not deployed"));
+                }
+                Entry::Link(target) if escapes(&path, target) => {
+                    self.error(&path, 0, format!("a symbolic link to {target:?} leads out of the repository"));
+                }
+                Entry::Link(target) if manifest::is_manifest(name) => {
+                    self.error(&path, 0, format!("a symbolic link (to {target:?}) is not followed; commit the file"));
+                }
+                Entry::Link(target) => {
+                    self.warnings.push(format!("{path}: a symbolic link (to {target:?}) is not followed"));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, file: &Arc<File>, path: &str, namespace: &str) {
+        for fault in &file.faults {
+            self.error(path, fault.line, fault.message.clone());
+        }
+        if self.documents.len() + file.manifests.len() > MAX_OBJECTS {
+            self.error(path, 0, format!("more than {MAX_OBJECTS} objects; split them into several Applications"));
+            return;
+        }
+        let shared: Arc<str> = path.into();
+        let all = (0..file.manifests.len()).map(|index| Document::at(file, index, &shared, namespace));
+        self.documents.extend(all);
+    }
+
+    fn error(&mut self, file: &str, line: u32, message: String) {
+        self.errors.push(SourceError { file: file.to_owned(), line, message });
+    }
+
+    /// Two objects of one identity are both wrong: nobody can say which is meant.
+    fn refuse_duplicates(&mut self) {
+        let mut first: HashMap<&ObjectKey, &Document> = HashMap::with_capacity(self.documents.len());
+        let mut found = Vec::new();
+        for document in &self.documents {
+            if let Some(other) = first.insert(&document.key, document) {
+                let is = |other: &Document| format!("{} is declared twice: here and at {other}", document.key);
+                found.push(document.error(is(other)));
+                found.push(other.error(is(document)));
+            }
+        }
+        self.errors.extend(found);
+    }
+}
+
+/// Whether a link at `path` points out of the tree that `path` is relative to. Lexical: nothing is followed.
+fn escapes(path: &str, target: &str) -> bool {
+    if target.starts_with('/') || target.contains('\\') {
+        return true;
+    }
+    let mut depth = path.matches('/').count();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if depth == 0 => return true,
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
+/// Moves errors that stand at an object's first line to the line of the field that they are about.
+pub fn place(errors: &mut [SourceError], text_of: impl Fn(&str) -> Option<String>) {
+    let mut texts: HashMap<String, Option<String>> = HashMap::new();
+    for error in errors.iter_mut().filter(|e| e.line > 0) {
+        let Some(field) = locate::field_in(&error.message).map(str::to_owned) else { continue };
+        let text = texts.entry(error.file.clone()).or_insert_with(|| text_of(&error.file));
+        if let Some(text) = text {
+            error.line = locate::line_of_field(text, error.line, &field);
+        }
+    }
+    errors.sort();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> Folder {
+        let file =
+            |(name, text): &(&str, &str)| ((*name).to_owned(), Entry::File(Arc::new(manifest::read(text.as_bytes()))));
+        Folder { entries: files.iter().map(file).collect() }
+    }
+
+    const A: &str = "# a\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+
+    #[test]
+    fn objects_without_a_namespace_get_the_destination_and_cluster_scoped_ones_none() {
+        let files = folder(&[("a.yaml", A), ("n.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns}\n")]);
+        let rendered = Rendered::of(&files, "deploy", "prod");
+        let found: Vec<_> = rendered.documents.iter().map(|d| (d.key.to_string(), d.to_string())).collect();
+        let want = [("ConfigMap prod/a", "deploy/a.yaml:2"), ("Namespace ns", "deploy/n.yaml:1")];
+        assert_eq!(found, want.map(|(key, place)| (key.to_owned(), place.to_owned())));
+    }
+
+    #[test]
+    fn duplicates_are_reported_at_both_places() {
+        let named = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: prod}\n";
+        let rendered = Rendered::of(&folder(&[("a.yaml", A), ("b.yaml", named)]), "", "prod");
+        let errors: Vec<_> = rendered.errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            [
+                "a.yaml:2: ConfigMap prod/a is declared twice: here and at b.yaml:1",
+                "b.yaml:1: ConfigMap prod/a is declared twice: here and at a.yaml:2",
+            ]
+        );
+    }
+
+    #[test]
+    fn links_are_never_followed_and_only_harmless_ones_are_let_be() {
+        let links = [
+            ("a/in", "../b", false),
+            ("a/out", "../../b", true),
+            ("abs", "/etc/passwd", true),
+            ("a/b/c", "../../x/../y", false),
+            ("up", "x/../../y", true),
+        ];
+        for (path, target, want) in links {
+            assert_eq!(escapes(path, target), want, "{path} -> {target}");
+        }
+        let entries = [("l.yaml", "a.yaml"), ("docs", "other"), ("out", "../../x")];
+        let entries = entries.map(|(name, target)| (name.to_owned(), Entry::Link(target.to_owned())));
+        let rendered = Rendered::of(&Folder { entries: entries.into() }, "", "default");
+        assert_eq!(rendered.errors.len(), 2, "{:?}", rendered.errors);
+        assert_eq!(rendered.warnings.len(), 1);
+    }
+
+    #[test]
+    fn errors_move_to_their_field() {
+        let text = "kind: X\nspec:\n  replica: 3\n";
+        let at = |line| SourceError { file: "a.yaml".into(), line, message: "unknown field \"spec.replica\"".into() };
+        let mut errors = [at(1)];
+        place(&mut errors, |_| Some(text.to_owned()));
+        assert_eq!(errors, [at(3)]);
+    }
+}

@@ -1,0 +1,198 @@
+//! Turns the documents of one file into objects with an identity: expands Lists, looks the kinds up, and says
+//! what is missing. Pure; the result depends on the file's content only, so it is kept by blob id.
+
+use serde_json::Value;
+
+use super::locate::lines_of_entries;
+use super::yaml::{self, Fault, MAX_DOCUMENTS};
+use crate::object::{Kind, kinds};
+
+/// An object as a file declares it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    pub kind: &'static Kind,
+    /// Empty where the file names none.
+    pub namespace: String,
+    pub name: String,
+    pub object: Value,
+    /// Line of its first key, from 1.
+    pub line: u32,
+}
+
+/// What one file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct File {
+    pub manifests: Vec<Manifest>,
+    pub faults: Vec<Fault>,
+}
+
+/// Whether a file of this name is read as a manifest.
+pub fn is_manifest(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    !name.starts_with('.') && [".yaml", ".yml", ".json"].iter().any(|ending| lower.ends_with(ending))
+}
+
+pub fn read(content: &[u8]) -> File {
+    let (parsed, faults) = yaml::parse(content);
+    let mut file = File { manifests: Vec::new(), faults };
+    for document in parsed {
+        if document.value.is_null() {
+            continue;
+        }
+        if !is_list(&document.value) {
+            file.take(document.value, document.line);
+            continue;
+        }
+        let text = String::from_utf8_lossy(content);
+        let lines = lines_of_entries(&text, document.line, "items");
+        let items = match document.value {
+            Value::Object(mut members) => members.remove("items"),
+            _ => None,
+        };
+        match items {
+            Some(Value::Array(items)) if file.manifests.len() + items.len() <= MAX_DOCUMENTS => {
+                for (index, item) in items.into_iter().enumerate() {
+                    file.take(item, lines.get(index).copied().unwrap_or(document.line));
+                }
+            }
+            Some(Value::Array(_)) => {
+                file.faults.push(Fault::new(document.line, format!("the list has more than {MAX_DOCUMENTS} items")));
+            }
+            Some(Value::Null) | None => {}
+            Some(_) => file.faults.push(Fault::new(document.line, "items of a List must be a list")),
+        }
+    }
+    file
+}
+
+/// One object that was read elsewhere.
+pub fn of_value(object: Value, line: u32) -> File {
+    let mut file = File::default();
+    file.take(object, line);
+    file
+}
+
+/// `v1 List`, and the lists that the API itself answers with (`ConfigMapList`).
+fn is_list(value: &Value) -> bool {
+    let (api_version, kind) = (text(value, "apiVersion"), text(value, "kind"));
+    kind == "List" || value.get("items").is_some() && kind.ends_with("List") && !is_known(api_version, kind)
+}
+
+fn is_known(api_version: &str, kind: &str) -> bool {
+    kinds::by_manifest(api_version, kind).is_some()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+impl File {
+    fn take(&mut self, object: Value, line: u32) {
+        match identify(&object) {
+            Ok((kind, namespace, name)) => self.manifests.push(Manifest { kind, namespace, name, object, line }),
+            Err(messages) => self.faults.extend(messages.into_iter().map(|message| Fault::new(line, message))),
+        }
+    }
+}
+
+fn identify(object: &Value) -> Result<(&'static Kind, String, String), Vec<String>> {
+    let Some(members) = object.as_object() else {
+        return Err(vec!["not a Kubernetes object: expected a mapping with apiVersion, kind and metadata".to_owned()]);
+    };
+    if !members.contains_key("apiVersion") && !members.contains_key("kind") {
+        let advice = "apiVersion and kind are missing; keep files that are no manifests in a folder whose name \
+                      starts with a dot, or point --path at the manifests";
+        return Err(vec![format!("not a Kubernetes object: {advice}")]);
+    }
+    let mut wrong = Vec::new();
+    let (api_version, kind) = (text(object, "apiVersion"), text(object, "kind"));
+    for (field, value) in [("apiVersion", api_version), ("kind", kind)] {
+        if value.is_empty() {
+            wrong.push(format!("{field}: Required value"));
+        }
+    }
+    let known = kinds::by_manifest(api_version, kind);
+    if known.is_none() && wrong.is_empty() {
+        wrong.push(unknown_kind(api_version, kind));
+    }
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
+    let name = text(metadata, "name").to_owned();
+    if name.is_empty() {
+        wrong.push(match metadata.get("name") {
+            None if metadata.get("generateName").is_some() => {
+                "metadata.generateName is not supported: an object in git needs a name of its own".to_owned()
+            }
+            None | Some(Value::Null | Value::String(_)) => "metadata.name: Required value".to_owned(),
+            Some(other) => format!("metadata.name: Invalid value: {other}: must be a string"),
+        });
+    }
+    if let Some(other) = metadata.get("namespace").filter(|n| !n.is_string() && !n.is_null()) {
+        wrong.push(format!("metadata.namespace: Invalid value: {other}: must be a string"));
+    }
+    match known {
+        Some(kind) if wrong.is_empty() => Ok((kind, text(metadata, "namespace").to_owned(), name)),
+        _ => Err(wrong),
+    }
+}
+
+fn unknown_kind(api_version: &str, kind: &str) -> String {
+    let message = format!("no matches for kind \"{kind}\" in version \"{api_version}\"");
+    match kinds::all().iter().find(|k| k.kind.eq_ignore_ascii_case(kind)) {
+        Some(near) => format!("{message}; did you mean {} in {}?", near.kind, near.api_version()),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<(u32, String)> {
+        read(text.as_bytes()).faults.into_iter().map(|f| (f.line, f.message)).collect()
+    }
+
+    #[test]
+    fn lists_are_expanded_with_the_lines_of_their_items() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a}\n\
+                    - {apiVersion: v1, kind: Secret, metadata: {name: b, namespace: ns}}\n";
+        let file = read(text.as_bytes());
+        assert_eq!(file.faults, []);
+        let found: Vec<_> = file.manifests.iter().map(|m| (m.kind.kind, &*m.namespace, &*m.name, m.line)).collect();
+        assert_eq!(found, [("ConfigMap", "", "a", 4), ("Secret", "ns", "b", 7)]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_all_at_once() {
+        let cases = [
+            ("a: 1\n", 1, "apiVersion and kind are missing"),
+            ("- 1\n", 1, "expected a mapping"),
+            ("kind: Pod\nmetadata: {name: a}\n", 1, "apiVersion: Required value"),
+            ("apiVersion: v1\nkind: Pod\n", 1, "metadata.name: Required value"),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {name: 5}\n", 1, "must be a string"),
+            (
+                "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: on}\n",
+                1,
+                "metadata.namespace: Invalid value: true",
+            ),
+            ("apiVersion: apps/v2\nkind: Deployment\nmetadata: {name: a}\n", 1, "did you mean Deployment in apps/v1?"),
+            ("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", 1, "no matches for kind \"Nonsense\""),
+            ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", 1, "generateName"),
+        ];
+        for (text, line, message) in cases {
+            let found = faults(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert_eq!(found[0].0, line, "{text}");
+            assert!(found[0].1.contains(message), "{text}: {found:?}");
+        }
+        assert_eq!(faults("kind: Pod\n").len(), 2);
+        assert_eq!(faults(""), []);
+    }
+
+    #[test]
+    fn only_manifests_are_read() {
+        for (name, want) in [("a.yaml", true), ("a.YML", true), ("a.json", true), (".a.yaml", false), ("a.txt", false)]
+        {
+            assert_eq!(is_manifest(name), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! From files to objects: reads the manifests of a commit, a work tree or a folder, and reports everything that
+//! is wrong with them at once, each with its file and line. Nothing that it reads is executed or followed.
+
+mod assemble;
+mod folder;
+mod locate;
+mod manifest;
+mod tree;
+mod yaml;
+
+pub use assemble::{Document, Rendered, place};
+pub use folder::{FolderError, directory, work_tree};
+pub use manifest::{File, Manifest, is_manifest};
+pub use tree::{Cache, Folder, TreeError, text_of};

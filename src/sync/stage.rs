@@ -1,0 +1,212 @@
+//! Puts what git declares into one registry transaction: applies every object, replaces those whose immutable
+//! fields differ, prunes what the Application owned and git no longer has. Whether the transaction is then
+//! committed (a sync) or only looked at (a plan) is the caller's business; the steps are the same.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+
+use super::mirror::Commit;
+use super::render::Document;
+use super::{order, tracking};
+use crate::cluster::registry::{
+    Author, DeleteOptions, FieldValidation, Patch, Propagation, StepKind, Target, Transaction, WriteOptions,
+};
+use crate::cluster::store::Snapshot;
+use crate::diff::plan::SourceError;
+use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds};
+
+/// Field manager of everything that comes from git.
+pub const MANAGER: &str = "windlass";
+/// `kubectl rollout history` shows it.
+const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
+/// What the server fills in; a manifest that was exported from a cluster carries them.
+const SERVER_FIELDS: &[&str] =
+    &["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "deletionTimestamp"];
+
+/// The author of what a commit makes happen.
+pub fn author(commit: Option<&Commit>) -> Author {
+    Author {
+        user: "windlass-sync".to_owned(),
+        groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+        client: "windlass".to_owned(),
+        manager: MANAGER.to_owned(),
+        commit: commit.map(|commit| commit.id.to_string()),
+    }
+}
+
+/// What is to be staged.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    pub application: &'a str,
+    /// `None` when the documents are of a work tree.
+    pub commit: Option<&'a Commit>,
+    pub documents: &'a [Document],
+    /// What the Application owns so far.
+    pub inventory: &'a [ObjectKey],
+    pub verified: Option<&'a Verified>,
+}
+
+/// What staging found beside the transaction's steps.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// With any of these, the transaction must not be committed.
+    pub errors: Vec<SourceError>,
+    pub warnings: Vec<String>,
+    pub pruned: Vec<ObjectKey>,
+    /// Owned, no longer in git, and asking to stay.
+    pub left: Vec<ObjectKey>,
+}
+
+/// Objects that were found to be as git says, at a revision: as long as neither the manifest nor the object has
+/// moved since, there is nothing to compute.
+#[derive(Debug, Default)]
+pub struct Verified {
+    known: HashMap<ObjectKey, (Document, Revision)>,
+}
+
+impl Verified {
+    pub fn insert(&mut self, document: &Document, at: Revision) {
+        self.known.insert(document.key.clone(), (document.clone(), at));
+    }
+
+    fn holds(&self, document: &Document, live: &Snapshot) -> bool {
+        let Some((known, at)) = self.known.get(&document.key) else { return false };
+        known.same_source(document) && live.get(&document.key).is_some_and(|object| object.meta.revision == *at)
+    }
+}
+
+/// Adds everything to the transaction and reports all that is wrong, not only the first.
+pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> Staged {
+    let mut staged = Staged::default();
+    let mut documents: Vec<&Document> = scope.documents.iter().collect();
+    documents.sort_by(|a, b| order::compare(&a.key, &b.key));
+    for document in &documents {
+        if scope.verified.is_some_and(|verified| verified.holds(document, live)) {
+            continue;
+        }
+        match apply(transaction, &scope, document) {
+            Ok(()) => {}
+            Err(error) => staged.errors.extend(refusals(document, &error)),
+        }
+    }
+    prune(transaction, &scope, &documents, &mut staged);
+    staged.warnings.extend(transaction.warnings().iter().cloned());
+    staged.errors.sort();
+    staged
+}
+
+fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
+    let key = &document.key;
+    let live = transaction.current(key);
+    let cause = scope.commit.filter(|_| key.kind == kinds::DEPLOYMENT).map(change_cause);
+    let own_cause = document.object()["metadata"]["annotations"].get(CHANGE_CAUSE).is_some();
+    let Some(cause) = cause.filter(|_| !own_cause) else {
+        return apply_object(transaction, key, desired(scope.application, document, None));
+    };
+    // The cause names the commit that changed the Deployment, not the newest one: it is only renewed when
+    // something else changes too.
+    let previous = live.as_ref().and_then(|live| live["metadata"]["annotations"][CHANGE_CAUSE].as_str());
+    if live.is_some() {
+        apply_object(transaction, key, desired(scope.application, document, previous))?;
+        let step = transaction.step(key).map(|step| step.kind);
+        if matches!(step, None | Some(StepKind::Keep)) {
+            return Ok(());
+        }
+    }
+    apply_object(transaction, key, desired(scope.application, document, Some(&cause)))
+}
+
+fn change_cause(commit: &Commit) -> String {
+    format!("{} {}", commit.short(), commit.subject)
+}
+
+fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -> Result<(), ApiError> {
+    let options = WriteOptions { validation: FieldValidation::Strict, force: true, dry_run: false };
+    let target = Target::from(key.clone());
+    match transaction.patch(&target, Patch::Apply(object.clone()), options) {
+        Err(refused) if is_immutable(&refused) => {
+            let delete = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+            transaction.delete(key, &delete)?;
+            if transaction.current(key).is_some() {
+                let why = "an immutable field changes, and the object that is to be replaced waits for its finalizers";
+                return Err(ApiError::conflict(key.kind, &key.name, why));
+            }
+            transaction.patch(&target, Patch::Apply(object), options)
+        }
+        other => other,
+    }
+}
+
+/// Nothing but immutable fields stands in the way.
+fn is_immutable(error: &ApiError) -> bool {
+    error.reason == Reason::Invalid
+        && !error.causes.is_empty()
+        && error.causes.iter().all(|cause| cause.message.contains("field is immutable"))
+}
+
+/// The object to apply: what the manifest says, plus where it belongs.
+fn desired(application: &str, document: &Document, cause: Option<&str>) -> Value {
+    let mut object = document.object().clone();
+    if let Some(members) = object.as_object_mut() {
+        members.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        SERVER_FIELDS.iter().for_each(|field| drop(metadata.remove(*field)));
+        match document.key.namespace.as_str() {
+            "" => drop(metadata.remove("namespace")),
+            namespace => drop(metadata.insert("namespace".to_owned(), json!(namespace))),
+        }
+    }
+    let annotations = &mut object["metadata"]["annotations"];
+    // Anything but a mapping is the registry's to refuse.
+    if annotations.is_null() || annotations.is_object() {
+        annotations[tracking::TRACKING_ANNOTATION] = json!(tracking::id(application, &document.key));
+        if let Some(cause) = cause {
+            annotations[CHANGE_CAUSE] = json!(cause);
+        }
+    }
+    object
+}
+
+fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], staged: &mut Staged) {
+    let wanted: BTreeSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
+    let mut gone: Vec<&ObjectKey> = scope.inventory.iter().filter(|key| !wanted.contains(key)).collect();
+    gone.sort_by(|a, b| order::compare(b, a));
+    for key in gone {
+        let Some(live) = transaction.current(key) else { continue };
+        if !tracking::is_tracked(scope.application, key, &live) {
+            continue;
+        }
+        if tracking::prune_disabled(&live) {
+            staged.left.push(key.clone());
+            continue;
+        }
+        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        match transaction.delete(key, &options) {
+            Ok(()) => staged.pruned.push(key.clone()),
+            Err(error) if error.reason == Reason::NotFound => {}
+            Err(error) => staged.errors.push(SourceError {
+                file: key.to_string(),
+                line: 0,
+                message: format!("git no longer has it, and it cannot be deleted: {error}"),
+            }),
+        }
+    }
+}
+
+/// One error a cause, so that each gets the line of its field.
+fn refusals(document: &Document, error: &ApiError) -> Vec<SourceError> {
+    let about = |message: &str| document.error(format!("{}: {message}", document.key));
+    let with_field: Vec<_> = error.causes.iter().filter(|cause| !cause.field.is_empty()).collect();
+    if !with_field.is_empty() {
+        return with_field.iter().map(|cause| about(&format!("{}: {}", cause.field, cause.message))).collect();
+    }
+    let unknown: Vec<&str> =
+        error.message.match_indices("unknown field \"").map(|(at, _)| &error.message[at..]).collect();
+    if unknown.is_empty() {
+        return vec![about(&error.message)];
+    }
+    let quoted = unknown.iter().filter_map(|text| text.split('"').nth(1));
+    quoted.map(|field| about(&format!("unknown field \"{field}\""))).collect()
+}

@@ -1,0 +1,35 @@
+//! The regular look at a repository: for remotes the way to notice a push that no webhook tells of, for local
+//! ones the net below the file watch, which can lose events (network file systems).
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::Trigger;
+
+/// Sends `Trigger::Poll` every `interval`, up to a tenth early or late, so that many clusters do not ask at once.
+pub async fn poll(interval: Duration, triggers: mpsc::Sender<Trigger>) {
+    loop {
+        sleep(jittered(interval, fastrand::f64())).await;
+        let _ = triggers.try_send(Trigger::Poll);
+    }
+}
+
+/// `chance` is from 0 to 1.
+fn jittered(interval: Duration, chance: f64) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * chance).max(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_varies_by_a_tenth() {
+        let interval = Duration::from_secs(100);
+        assert_eq!(jittered(interval, 0.0), Duration::from_secs(90));
+        assert_eq!(jittered(interval, 1.0).as_secs(), 110);
+        assert_eq!(jittered(Duration::ZERO, 0.5), Duration::from_secs(1));
+    }
+}
