@@ -1,6 +1,6 @@
 //! Reaches a running windlass from a command: kubeconfig, Application, and plain requests beside kube's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
@@ -24,12 +24,17 @@ pub async fn connect(connection: &Connection) -> anyhow::Result<kube::Client> {
         Some(path) => path.clone(),
         None => data_dir(connection.data_dir.clone())?.join("kubeconfig"),
     };
-    let mut kubeconfig = Kubeconfig::read_from(&path).with_context(|| {
+    from_kubeconfig(&path, connection.server.as_deref()).await
+}
+
+/// A client for the server of a kubeconfig, or for another one with the kubeconfig's credentials.
+pub async fn from_kubeconfig(path: &Path, server: Option<&str>) -> anyhow::Result<kube::Client> {
+    let mut kubeconfig = Kubeconfig::read_from(path).with_context(|| {
         format!("cannot read {}: is `windlass up` running? (--kubeconfig, --data-dir)", path.display())
     })?;
-    if let Some(server) = &connection.server {
+    if let Some(server) = server {
         for cluster in kubeconfig.clusters.iter_mut().filter_map(|c| c.cluster.as_mut()) {
-            cluster.server = Some(server.clone());
+            cluster.server = Some(server.to_owned());
         }
     }
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;

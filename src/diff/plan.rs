@@ -70,9 +70,35 @@ pub struct SourceError {
 }
 
 impl Plan {
+    /// The plan with its id: a hash over its content and the revision that it was computed from, in 12 hex digits.
+    #[must_use]
+    pub fn sealed(mut self) -> Self {
+        self.id.clear();
+        // A plan of strings and JSON values has no way not to serialise.
+        let content = serde_json::to_vec(&self).unwrap_or_default();
+        let digest = ring::digest::digest(&ring::digest::SHA256, &content);
+        self.id = digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        self
+    }
+
+    /// How many steps take this action.
+    pub fn count(&self, action: Action) -> usize {
+        self.steps.iter().filter(|step| step.action == action).count()
+    }
+
     /// Nothing to do and nothing wrong.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.errors.is_empty()
+    }
+}
+
+impl PlanStep {
+    /// `Deployment default/web`, or `Node n1`.
+    pub fn object(&self) -> String {
+        match self.namespace.as_str() {
+            "" => format!("{} {}", self.kind, self.name),
+            namespace => format!("{} {namespace}/{}", self.kind, self.name),
+        }
     }
 }
 
@@ -82,5 +108,18 @@ impl std::fmt::Display for SourceError {
             0 => write!(f, "{}: {}", self.file, self.message),
             line => write!(f, "{}:{line}: {}", self.file, self.message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_that_of_the_content_and_its_base() {
+        let plan = Plan { application: "a".into(), base: 7, ..Plan::default() }.sealed();
+        assert_eq!(plan.id.len(), 12);
+        assert_eq!(plan.clone().sealed(), plan);
+        assert_ne!(Plan { base: 8, ..plan.clone() }.sealed().id, plan.id);
     }
 }

@@ -54,7 +54,7 @@ pub enum Reason {
     InternalError,
     ServiceUnavailable,
     Timeout,
-    /// A failure that Kubernetes answers with 500 and no reason.
+    /// A failure that Kubernetes answers without a reason.
     Unknown,
 }
 
@@ -152,9 +152,9 @@ impl ApiError {
     /// The `Status` object for the answer's body.
     pub fn to_status(&self) -> Value {
         let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason.to_string(), "code": self.reason.code()});
-        if let (Reason::Unknown, Some(members)) = (self.reason, status.as_object_mut()) {
-            members.remove("reason");
+            "message": self.message, "code": self.reason.code()});
+        if self.reason != Reason::Unknown {
+            status["reason"] = json!(self.reason.to_string());
         }
         let mut details = serde_json::Map::new();
         let about = self

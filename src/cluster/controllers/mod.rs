@@ -1,1 +1,18 @@
-//! The controllers: each a function from context and key to what comes next.
+//! The controllers: each makes one aspect of the cluster be as the objects say, level-triggered, one key at a
+//! time. They read snapshots of the store and write through the registry, with Kubernetes's names, conditions,
+//! reasons and events. What they decide is computed by pure functions; their loops only carry it out.
+
+pub mod engine;
+
+mod claims;
+mod decode;
+mod deployment;
+mod endpoints;
+mod events;
+mod garbage;
+mod names;
+mod pods;
+mod replica_set;
+mod start;
+
+pub use start::{Controllers, start};

@@ -1,2 +1,34 @@
-//! The Kubernetes API over HTTPS.
+//! The Kubernetes API over HTTPS: reads requests, hands them to the registry and the store, writes answers in the
+//! forms that clients ask for. It decides nothing about objects; what a write means is the registry's.
+
+mod accept;
+mod answer;
+mod api;
+mod body;
+mod compress;
+mod discovery;
+mod fields;
+mod health;
+mod identity;
+mod list;
+mod log;
+mod metrics;
+mod nodes;
+mod objects;
+mod openapi;
+mod path;
+pub mod pki;
+mod pods;
+mod query;
+mod review;
+mod scale;
+mod serve;
 pub mod table;
+mod watch;
+mod write;
+
+pub use api::{Api, in_process, router};
+pub use identity::Identity;
+pub use metrics::Metrics;
+pub use nodes::{ByteStream, LogRequest, NoNodes, NodeStreams};
+pub use serve::{names_of, serve};

@@ -1,0 +1,8 @@
+//! ReplicaSets: as many pods of one template as are wanted. `ranking` decides which pods go first when there are
+//! too many, `status` what is reported; `controller` reads and writes.
+
+mod controller;
+mod ranking;
+mod status;
+
+pub use controller::ReplicaSetController;

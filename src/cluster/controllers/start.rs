@@ -1,0 +1,37 @@
+//! Starts all controllers.
+
+use std::sync::Arc;
+
+use super::deployment::DeploymentController;
+use super::endpoints::EndpointsController;
+use super::engine::{self, Counters};
+use super::garbage::GarbageCollector;
+use super::replica_set::ReplicaSetController;
+use crate::cluster::registry::Registry;
+use crate::tasks::Tasks;
+
+/// The running controllers, by name, with what they have done.
+#[derive(Debug)]
+pub struct Controllers {
+    pub counters: Vec<(&'static str, Arc<Counters>)>,
+}
+
+impl Controllers {
+    /// Runs of all controllers since the start.
+    pub fn runs(&self) -> u64 {
+        self.counters.iter().map(|(_, counters)| counters.runs()).sum()
+    }
+}
+
+/// Starts every controller; they run until `tasks` are stopped. Starting is also the recovery: whatever was left
+/// half done is seen in the first listing.
+pub fn start(registry: Registry, tasks: &Tasks) -> Controllers {
+    let store = registry.store();
+    let counters = vec![
+        ("deployment", engine::start(DeploymentController::new(&registry), store, tasks)),
+        ("replicaset", engine::start(ReplicaSetController::new(&registry), store, tasks)),
+        ("endpoints", engine::start(EndpointsController::new(&registry), store, tasks)),
+        ("garbage", engine::start(GarbageCollector::new(&registry), store, tasks)),
+    ];
+    Controllers { counters }
+}

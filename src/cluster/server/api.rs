@@ -1,0 +1,105 @@
+//! The API as one router: authorises, then hands each request to the part that answers it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::Method;
+use tokio_util::sync::CancellationToken;
+
+use super::identity::{Identity, authorize};
+use super::list::Pages;
+use super::metrics::Metrics;
+use super::nodes::NodeStreams;
+use super::path::Attributes;
+use super::{answer, compress, discovery, health, metrics, objects, openapi, review};
+use crate::cluster::registry::Registry;
+use crate::object::ApiError;
+
+/// What the API is built from.
+pub struct Api {
+    pub registry: Registry,
+    pub nodes: Arc<dyn NodeStreams>,
+    /// Shared with all parts that count; served at `/metrics`.
+    pub metrics: Metrics,
+    /// Whether `/readyz` says so.
+    pub ready: tokio::sync::watch::Receiver<bool>,
+    /// Ends watches and followed logs when the program stops.
+    pub shutdown: CancellationToken,
+}
+
+/// The state of all handlers.
+pub struct Server {
+    pub registry: Registry,
+    pub nodes: Arc<dyn NodeStreams>,
+    pub metrics: Metrics,
+    pub ready: tokio::sync::watch::Receiver<bool>,
+    pub shutdown: CancellationToken,
+    pub pages: Pages,
+}
+
+/// The whole API. Routes of `extra` go through the same authorisation; it has no fallback of its own.
+///
+/// Who asks is the request extension [`Identity`]; without one the caller is anonymous.
+pub fn router(api: Api, extra: Router) -> Router {
+    let Api { registry, nodes, metrics, ready, shutdown } = api;
+    let server = Arc::new(Server { registry, nodes, metrics, ready, shutdown, pages: Pages::default() });
+    let own = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/livez", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/version", get(health::version))
+        .route("/metrics", get(metrics::serve))
+        .route("/openapi/v2", get(openapi::v2))
+        .route("/openapi/v3", get(openapi::index))
+        .route("/openapi/v3/{*path}", get(openapi::document))
+        .route("/api", get(discovery::core))
+        .route("/apis", get(discovery::groups))
+        .route("/apis/{group}", get(discovery::group))
+        .route("/api/{version}", get(discovery::core_resources))
+        .route("/apis/{group}/{version}", get(discovery::resources))
+        .merge(review::routes())
+        .fallback(objects::serve)
+        .with_state(server.clone());
+    extra.merge(own).layer(middleware::from_fn_with_state(server, guard)).layer(compress::layer())
+}
+
+/// The same API for a client in this process, which acts as `identity`: a `kube::Client` takes it as its service.
+pub fn in_process(router: Router, identity: Identity) -> Router {
+    router.layer(axum::Extension(identity))
+}
+
+/// Authorises a request, answers it, and counts both.
+async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let attributes = Attributes::of(request.method(), request.uri());
+    let identity = request.extensions().get::<Identity>().cloned();
+    let bearer = request.headers().contains_key(http::header::AUTHORIZATION);
+    let identity = match identity {
+        Some(identity) => identity,
+        // No tokens are issued, so none can be right; only the open paths do not care.
+        None if bearer && !attributes.path.starts_with("/api/webhook") => {
+            let error = ApiError::new(crate::object::Reason::Unauthorized, "Unauthorized");
+            return error.into_response();
+        }
+        None => Identity::anonymous(),
+    };
+    let verdict = authorize(&identity, &attributes);
+    let head = request.method() == Method::HEAD;
+    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(attributes.clone());
+    let mut response = match verdict {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    server.metrics.count(&attributes, response.status(), started.elapsed());
+    if head {
+        *response.body_mut() = axum::body::Body::empty();
+    }
+    tracing::debug!(verb = attributes.verb, path = attributes.path, status = response.status().as_u16(), "served");
+    answer::sealed(response)
+}

@@ -1,0 +1,257 @@
+//! Tells clients which kinds are served, in the aggregated forms and in the older documents; all of it is
+//! derived from the kinds table.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use super::accept::{DiscoveryForm, discovery_form};
+use super::answer;
+use super::review;
+use crate::object::Kind;
+use crate::object::kinds::{self, Subresource};
+
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// A group-version, in the order of the kinds table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct GroupVersion {
+    group: &'static str,
+    version: &'static str,
+}
+
+/// A resource as both forms of discovery show it.
+struct Resource {
+    name: &'static str,
+    singular: &'static str,
+    kind: &'static str,
+    namespaced: bool,
+    verbs: Vec<&'static str>,
+    short_names: &'static [&'static str],
+    categories: &'static [&'static str],
+    subresources: Vec<Sub>,
+}
+
+/// Its group-version-kind is that of the parent unless it says otherwise.
+struct Sub {
+    name: &'static str,
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    verbs: &'static [&'static str],
+}
+
+fn group_versions() -> Vec<GroupVersion> {
+    let of_kinds = kinds::all().iter().map(|k| GroupVersion { group: k.group, version: k.version });
+    let of_reviews = review::RESOURCES.iter().map(|r| GroupVersion { group: r.group, version: "v1" });
+    let mut all = Vec::new();
+    for one in of_kinds.chain(of_reviews) {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all
+}
+
+fn resources_of(of: GroupVersion) -> Vec<Resource> {
+    let served = kinds::all().iter().filter(|k| k.group == of.group && k.version == of.version).map(resource);
+    let reviews = review::RESOURCES.iter().filter(|r| r.group == of.group).map(|r| Resource {
+        name: r.plural,
+        singular: r.singular,
+        kind: r.kind,
+        namespaced: false,
+        verbs: vec!["create"],
+        short_names: &[],
+        categories: &[],
+        subresources: Vec::new(),
+    });
+    served.chain(reviews).collect()
+}
+
+fn resource(kind: &'static Kind) -> Resource {
+    // A namespace's content is deleted with it, one by one, so namespaces are not deleted as a collection.
+    let verbs = VERBS.into_iter().filter(|v| kind != kinds::NAMESPACE || *v != "deletecollection").collect();
+    Resource {
+        name: kind.plural,
+        singular: kind.singular,
+        kind: kind.kind,
+        namespaced: kind.namespaced,
+        verbs,
+        short_names: kind.short_names,
+        categories: kind.categories,
+        subresources: kind.subresources.iter().map(|s| sub(kind, *s)).collect(),
+    }
+}
+
+fn sub(kind: &'static Kind, subresource: Subresource) -> Sub {
+    const READ_WRITE: &[&str] = &["get", "patch", "update"];
+    const STREAM: &[&str] = &["create", "get"];
+    let (group, version, named, verbs): (_, _, _, &'static [&'static str]) = match subresource {
+        Subresource::Status => (kind.group, kind.version, kind.kind, READ_WRITE),
+        Subresource::Scale => ("autoscaling", "v1", "Scale", READ_WRITE),
+        Subresource::Binding => ("", "v1", "Binding", &["create"]),
+        Subresource::Eviction => ("policy", "v1", "Eviction", &["create"]),
+        Subresource::Log => (kind.group, kind.version, kind.kind, &["get"]),
+        Subresource::Exec => ("", "v1", "PodExecOptions", STREAM),
+        Subresource::Attach => ("", "v1", "PodAttachOptions", STREAM),
+        Subresource::PortForward => ("", "v1", "PodPortForwardOptions", STREAM),
+        Subresource::Finalize => (kind.group, kind.version, kind.kind, &["update"]),
+    };
+    Sub { name: subresource.as_str(), group, version, kind: named, verbs }
+}
+
+pub async fn core(headers: HeaderMap) -> Response {
+    root(&headers, |gv| gv.group.is_empty(), legacy_core)
+}
+
+pub async fn groups(headers: HeaderMap) -> Response {
+    root(&headers, |gv| !gv.group.is_empty(), |_| legacy_groups())
+}
+
+fn root(headers: &HeaderMap, part: fn(&GroupVersion) -> bool, legacy: fn(&HeaderMap) -> Value) -> Response {
+    match discovery_form(headers) {
+        Err(error) => error.into_response(),
+        Ok(DiscoveryForm::Legacy) => cacheable(headers, "application/json", &legacy(headers)),
+        Ok(DiscoveryForm::Aggregated(version)) => {
+            let form = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
+            cacheable(headers, &form, &aggregated(version, part))
+        }
+    }
+}
+
+fn aggregated(version: &str, part: fn(&GroupVersion) -> bool) -> Value {
+    let mut items: Vec<Value> = Vec::new();
+    for gv in group_versions().into_iter().filter(part) {
+        let resources: Vec<Value> = resources_of(gv).iter().map(|r| aggregated_resource(gv, r)).collect();
+        let one = json!({"version": gv.version, "freshness": "Current", "resources": resources});
+        match items.iter_mut().find(|i| i["metadata"]["name"].as_str().unwrap_or_default() == gv.group) {
+            Some(item) => item["versions"].as_array_mut().into_iter().for_each(|v| v.push(one.clone())),
+            None => {
+                let metadata = if gv.group.is_empty() { json!({}) } else { json!({"name": gv.group}) };
+                items.push(json!({"metadata": metadata, "versions": [one]}));
+            }
+        }
+    }
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
+        "metadata": {}, "items": items})
+}
+
+fn aggregated_resource(gv: GroupVersion, resource: &Resource) -> Value {
+    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+    let mut shown = json!({"resource": resource.name, "responseKind": kind(gv.group, gv.version, resource.kind),
+        "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": resource.singular, "verbs": resource.verbs});
+    let sub =
+        |s: &Sub| json!({"subresource": s.name, "responseKind": kind(s.group, s.version, s.kind), "verbs": s.verbs});
+    let subresources: Vec<Value> = resource.subresources.iter().map(sub).collect();
+    if !subresources.is_empty() {
+        shown["subresources"] = json!(subresources);
+    }
+    with_names(shown, resource)
+}
+
+fn with_names(mut shown: Value, resource: &Resource) -> Value {
+    if !resource.short_names.is_empty() {
+        shown["shortNames"] = json!(resource.short_names);
+    }
+    if !resource.categories.is_empty() {
+        shown["categories"] = json!(resource.categories);
+    }
+    shown
+}
+
+fn legacy_core(headers: &HeaderMap) -> Value {
+    let address = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or("127.0.0.1");
+    json!({"kind": "APIVersions", "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]})
+}
+
+fn legacy_groups() -> Value {
+    let mut names: Vec<&str> = Vec::new();
+    for gv in group_versions() {
+        if !gv.group.is_empty() && !names.contains(&gv.group) {
+            names.push(gv.group);
+        }
+    }
+    let groups: Vec<Value> = names.into_iter().map(legacy_group).collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+fn legacy_group(name: &str) -> Value {
+    let shown = |gv: GroupVersion| json!({"groupVersion": format!("{name}/{}", gv.version), "version": gv.version});
+    let versions: Vec<Value> = group_versions().into_iter().filter(|gv| gv.group == name).map(shown).collect();
+    json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
+}
+
+pub async fn group(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    if !group_versions().iter().any(|gv| gv.group == name) {
+        return answer::text(StatusCode::NOT_FOUND, "404 page not found\n");
+    }
+    let mut group = legacy_group(&name);
+    group["kind"] = json!("APIGroup");
+    group["apiVersion"] = json!("v1");
+    cacheable(&headers, "application/json", &group)
+}
+
+pub async fn core_resources(Path(version): Path<String>, headers: HeaderMap) -> Response {
+    legacy_resources("", &version, &headers)
+}
+
+pub async fn resources(Path((group, version)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    legacy_resources(&group, &version, &headers)
+}
+
+fn legacy_resources(group: &str, version: &str, headers: &HeaderMap) -> Response {
+    let all = group_versions();
+    let Some(gv) = all.iter().find(|gv| gv.group == group && gv.version == version) else {
+        // An unknown group has no handler at all; a known one says that it lacks the version.
+        return match group.is_empty() || all.iter().any(|gv| gv.group == group) {
+            true => answer::no_such_resource().into_response(),
+            false => answer::text(StatusCode::NOT_FOUND, "404 page not found\n"),
+        };
+    };
+    let resources: Vec<Value> = resources_of(*gv).iter().flat_map(|r| legacy_entries(*gv, r)).collect();
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let list =
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources});
+    cacheable(headers, "application/json", &list)
+}
+
+fn legacy_entries(gv: GroupVersion, resource: &Resource) -> Vec<Value> {
+    let own = json!({"name": resource.name, "singularName": resource.singular, "namespaced": resource.namespaced,
+        "kind": resource.kind, "verbs": resource.verbs});
+    let sub = |s: &Sub| {
+        let mut shown = json!({"name": format!("{}/{}", resource.name, s.name), "singularName": "",
+            "namespaced": resource.namespaced, "kind": s.kind, "verbs": s.verbs});
+        if (s.group, s.version) != (gv.group, gv.version) {
+            shown["group"] = json!(s.group);
+            shown["version"] = json!(s.version);
+        }
+        shown
+    };
+    let subresources = resource.subresources.iter().map(sub);
+    std::iter::once(with_names(own, resource)).chain(subresources).collect()
+}
+
+/// An answer that a client may keep and ask about by its ETag.
+pub fn cacheable(headers: &HeaderMap, content_type: &str, body: &Value) -> Response {
+    let body = body.to_string();
+    let digest = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
+    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02X}")).collect();
+    let tag = format!("\"{hex}\"");
+    let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let mut response = if known.split(',').any(|one| one.trim() == tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        answer::bytes(StatusCode::OK, body)
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [(CONTENT_TYPE, content_type), (ETAG, tag.as_str()), (VARY, "Accept")] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,119 @@
+//! `pods/NAME/log`: finds the container's node and passes its log on as it comes.
+
+use axum::body::Body;
+use axum::response::Response;
+use futures::StreamExt;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode, Uri};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::answer;
+use super::api::Server;
+use super::nodes::LogRequest;
+use super::query::Parameters;
+use crate::object::{ApiError, Object, ObjectKey};
+
+/// # Errors
+/// The refusal for the client, in Kubernetes's words: kubectl shows them as they are.
+pub async fn serve(server: &Server, key: &ObjectKey, uri: &Uri) -> Result<Response, ApiError> {
+    let parameters = Parameters::of(uri)?;
+    let pod = server.registry.get(key)?;
+    let (node, request) = locate(&pod, &parameters, server.registry.clock().now())?;
+    let stream = server.nodes.logs(&node, request).await?;
+    // Followed logs end with the program, so that stopping need not wait for their readers.
+    let stream = stream.take_until(server.shutdown.clone().cancelled_owned());
+    let mut response = answer::bytes(StatusCode::OK, Body::from_stream(stream));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Ok(response)
+}
+
+/// Which log of which node a request means.
+fn locate(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<(String, LogRequest), ApiError> {
+    let value = pod.value();
+    let previous = parameters.flag("previous");
+    let container = choose_container(pod, &value, parameters.text("container"))?;
+    let Some(node) = pod.meta.node.clone() else {
+        return Err(ApiError::bad_request(format!("pod {} does not have a host assigned", pod.key.name)));
+    };
+    check_started(pod, &value, &container, previous)?;
+    let count = |name: &str| -> Result<Option<u64>, ApiError> {
+        parameters
+            .integer(name)?
+            .map(|n| u64::try_from(n).map_err(|_| ApiError::bad_request(format!("{name} must not be negative"))))
+            .transpose()
+    };
+    let since = match (count("sinceSeconds")?, parameters.text("sinceTime")) {
+        (Some(seconds), _) => {
+            let ago = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+            Some(now.saturating_sub(ago).unwrap_or(Timestamp::MIN))
+        }
+        (None, Some(time)) => Some(time.parse().map_err(|e| ApiError::bad_request(format!("sinceTime: {e}")))?),
+        (None, None) => None,
+    };
+    let request = LogRequest {
+        namespace: pod.key.namespace.clone(),
+        pod: pod.key.name.clone(),
+        pod_uid: pod.meta.uid.clone(),
+        container,
+        follow: parameters.flag("follow"),
+        previous,
+        timestamps: parameters.flag("timestamps"),
+        tail_lines: count("tailLines")?,
+        limit_bytes: count("limitBytes")?,
+        since,
+    };
+    Ok((node, request))
+}
+
+fn names<'a>(pod: &'a Value, list: &str) -> Vec<&'a str> {
+    pod["spec"][list].as_array().into_iter().flatten().filter_map(|c| c["name"].as_str()).collect()
+}
+
+fn choose_container(pod: &Object, value: &Value, asked: Option<&str>) -> Result<String, ApiError> {
+    let regular = names(value, "containers");
+    let init = names(value, "initContainers");
+    match (asked, regular.as_slice()) {
+        (Some(name), _) if regular.contains(&name) || init.contains(&name) => Ok(name.to_owned()),
+        (Some(name), _) => {
+            Err(ApiError::bad_request(format!("container {name} is not valid for pod {}", pod.key.name)))
+        }
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, several) => {
+            let mut message = format!(
+                "a container name must be specified for pod {}, choose one of: [{}]",
+                pod.key.name,
+                several.join(" ")
+            );
+            if !init.is_empty() {
+                message += &format!(" or one of the init containers: [{}]", init.join(" "));
+            }
+            Err(ApiError::bad_request(message))
+        }
+    }
+}
+
+/// A container that is yet to run has no log; what it waits for is the answer.
+fn check_started(pod: &Object, value: &Value, container: &str, previous: bool) -> Result<(), ApiError> {
+    let lists = ["containerStatuses", "initContainerStatuses"];
+    let mut all = lists.iter().filter_map(|list| value["status"][list].as_array()).flatten();
+    let status = all.find(|s| s["name"] == container);
+    let name = &pod.key.name;
+    let terminated_before = status.is_some_and(|s| !s["lastState"]["terminated"].is_null());
+    if previous && !terminated_before {
+        let message = format!("previous terminated container {container:?} in pod {name:?} not found");
+        return Err(ApiError::bad_request(message));
+    }
+    let waiting = status.and_then(|s| s["state"]["waiting"].as_object());
+    if let Some(waiting) = waiting.filter(|_| !terminated_before) {
+        let reason = waiting.get("reason").and_then(Value::as_str).unwrap_or("ContainerCreating");
+        let why = match reason {
+            "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image".to_owned(),
+            reason => reason.to_owned(),
+        };
+        return Err(ApiError::bad_request(format!(
+            "container {container:?} in pod {name:?} is waiting to start: {why}"
+        )));
+    }
+    Ok(())
+}

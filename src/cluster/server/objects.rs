@@ -1,0 +1,116 @@
+//! Routes a request for objects: finds the kind in the kinds table, then the verb.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::accept::form;
+use super::api::Server;
+use super::fields::Filter;
+use super::path::Attributes;
+use super::query::{IncludeObject, ListQuery, Parameters};
+use super::{answer, list, log, pods, scale, watch, write};
+use crate::object::kinds::{self, Subresource};
+use crate::object::{ApiError, Kind, ObjectKey};
+
+pub async fn serve(
+    State(server): State<Arc<Server>>,
+    Extension(attributes): Extension<Attributes>,
+    request: Request,
+) -> Response {
+    route(&server, &attributes, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn route(server: &Server, at: &Attributes, request: Request) -> Result<Response, ApiError> {
+    if at.resource.is_empty() {
+        return Ok(answer::text(StatusCode::NOT_FOUND, "404 page not found\n"));
+    }
+    let kind = kinds::by_plural(&at.group, &at.version, &at.resource).ok_or_else(answer::no_such_resource)?;
+    if at.name.is_empty() {
+        return collection(server, kind, at, request).await;
+    }
+    // An object's path has its namespace exactly if its kind has.
+    if kind.namespaced == at.namespace.is_empty() {
+        return Err(answer::no_such_resource());
+    }
+    let key = ObjectKey::new(kind, at.namespace.clone(), at.name.clone());
+    if at.subresource.is_empty() {
+        return object(server, key, at, request).await;
+    }
+    let named = kind.subresources.iter().find(|s| s.as_str() == at.subresource);
+    subresource(server, key, *named.ok_or_else(answer::no_such_resource)?, at, request).await
+}
+
+async fn collection(
+    server: &Server,
+    kind: &'static Kind,
+    at: &Attributes,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if !kind.namespaced && !at.namespace.is_empty() {
+        return Err(answer::no_such_resource());
+    }
+    // Across all namespaces there is nothing to create in, and no collection to delete.
+    let in_one_place = kind.namespaced != at.namespace.is_empty();
+    match at.verb {
+        "list" | "watch" => read(server, kind, at, &request),
+        "create" if in_one_place => write::create(server, kind, at, request).await,
+        "deletecollection" if in_one_place && kind != kinds::NAMESPACE => {
+            write::delete_collection(server, kind, at, request).await
+        }
+        _ => Err(answer::method_not_allowed()),
+    }
+}
+
+fn read(server: &Server, kind: &'static Kind, at: &Attributes, request: &Request) -> Result<Response, ApiError> {
+    let form = form(request.headers())?;
+    let mut query = ListQuery::of(&Parameters::of(request.uri())?)?;
+    let (labels, fields) = (std::mem::take(&mut query.labels), std::mem::take(&mut query.fields));
+    let filter = Filter::new(kind, &at.namespace, labels, fields)?;
+    if query.watch {
+        return watch::answer(server, kind, filter, &query, form);
+    }
+    let page = server.pages.page(server.registry.snapshot(), kind, &filter, &query)?;
+    Ok(list::answer(kind, page, form, query.include_object, server.registry.clock().now()))
+}
+
+async fn object(server: &Server, key: ObjectKey, at: &Attributes, request: Request) -> Result<Response, ApiError> {
+    match at.verb {
+        "get" => get(server, &key, &request),
+        "update" => write::update(server, &key.into(), request).await,
+        "patch" => write::patch(server, &key.into(), request).await,
+        "delete" => write::delete(server, &key, request).await,
+        _ => Err(answer::method_not_allowed()),
+    }
+}
+
+fn get(server: &Server, key: &ObjectKey, request: &Request) -> Result<Response, ApiError> {
+    let form = form(request.headers())?;
+    let include = IncludeObject::of(&Parameters::of(request.uri())?)?;
+    let object = server.registry.get(key)?;
+    Ok(answer::object(StatusCode::OK, &object, form, include, server.registry.clock().now()))
+}
+
+async fn subresource(
+    server: &Server,
+    key: ObjectKey,
+    subresource: Subresource,
+    at: &Attributes,
+    request: Request,
+) -> Result<Response, ApiError> {
+    match (subresource, at.verb) {
+        (Subresource::Status, "get") => get(server, &key, &request),
+        (Subresource::Status, "update") | (Subresource::Finalize, "update") => {
+            write::update(server, &write::target(key, Some(subresource)), request).await
+        }
+        (Subresource::Status, "patch") => write::patch(server, &write::target(key, Some(subresource)), request).await,
+        (Subresource::Scale, "get" | "update" | "patch") => scale::serve(server, key, at.verb, request).await,
+        (Subresource::Binding, "create") => pods::bind(server, key, request).await,
+        (Subresource::Eviction, "create") => pods::evict(server, key, request).await,
+        (Subresource::Log, "get") => log::serve(server, &key, &request.uri().clone()).await,
+        _ => Err(answer::method_not_allowed()),
+    }
+}

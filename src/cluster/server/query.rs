@@ -1,0 +1,221 @@
+//! The query parameters of the API, read once into typed options. Unknown parameters are ignored, as in Kubernetes.
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use http::{HeaderMap, Uri, header::USER_AGENT};
+
+use crate::cluster::registry::{FieldValidation, WriteOptions};
+use crate::object::selector::{FieldSelector, Selector};
+use crate::object::{ApiError, Cause, Reason, Revision};
+
+/// All parameters of a request, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// # Errors
+    /// When the query is not form-encoded text.
+    pub fn of(uri: &Uri) -> Result<Self, ApiError> {
+        let Query(pairs) = Query::try_from_uri(uri).map_err(|e| ApiError::bad_request(e.to_string()))?;
+        Ok(Self(pairs))
+    }
+
+    /// The first value of a parameter; empty values read as absent.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// A parameter without a value counts as true, as in Kubernetes.
+    pub fn flag(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .find(|(k, _)| k == name)
+            .is_some_and(|(_, v)| !matches!(v.as_str(), "false" | "0" | "False" | "f"))
+    }
+
+    /// # Errors
+    /// When the value is not an integer.
+    pub fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let parse = |v: &str| v.parse().map_err(|_| ApiError::bad_request(format!("{name}: {v:?} is not an integer")));
+        self.text(name).map(parse).transpose()
+    }
+}
+
+/// Parameters of list and watch.
+#[derive(Clone, Debug, Default)]
+pub struct ListQuery {
+    pub watch: bool,
+    pub labels: Selector,
+    pub fields: FieldSelector,
+    /// `None`: the latest state; `Some(0)`: any state.
+    pub revision: Option<Revision>,
+    pub exact: bool,
+    pub limit: Option<usize>,
+    pub continue_token: Option<String>,
+    pub timeout: Option<Duration>,
+    pub bookmarks: bool,
+    pub send_initial_events: bool,
+    pub include_object: IncludeObject,
+}
+
+/// What a row of a Table carries of its object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncludeObject {
+    None,
+    #[default]
+    Metadata,
+    Object,
+}
+
+impl IncludeObject {
+    /// # Errors
+    /// When the parameter has a value that means nothing.
+    pub fn of(parameters: &Parameters) -> Result<Self, ApiError> {
+        match parameters.text("includeObject") {
+            None | Some("Metadata") => Ok(Self::Metadata),
+            Some("Object") => Ok(Self::Object),
+            Some("None") => Ok(Self::None),
+            Some(other) => Err(ApiError::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: \
+                 must be 'Metadata', 'Object', 'None', or empty"
+            ))),
+        }
+    }
+}
+
+impl ListQuery {
+    /// # Errors
+    /// The refusal for the client.
+    pub fn of(parameters: &Parameters) -> Result<Self, ApiError> {
+        let labels = parameters.text("labelSelector").unwrap_or_default();
+        let fields = parameters.text("fieldSelector").unwrap_or_default();
+        let seconds = parameters.integer("timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+        let query = Self {
+            watch: parameters.flag("watch"),
+            labels: labels
+                .parse()
+                .map_err(|e: crate::object::selector::BadSelector| ApiError::bad_request(e.to_string()))?,
+            fields: fields.parse().map_err(|e: crate::object::selector::BadSelector| ApiError::bad_request(e.0))?,
+            revision: parameters.text("resourceVersion").map(revision).transpose()?,
+            exact: parameters.text("resourceVersionMatch") == Some("Exact"),
+            limit: parameters.integer("limit")?.and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0),
+            continue_token: parameters.text("continue").map(str::to_owned),
+            timeout: seconds.map(Duration::from_secs),
+            bookmarks: parameters.flag("allowWatchBookmarks"),
+            send_initial_events: parameters.flag("sendInitialEvents"),
+            include_object: IncludeObject::of(parameters)?,
+        };
+        query.check(parameters)?;
+        Ok(query)
+    }
+
+    fn check(&self, parameters: &Parameters) -> Result<(), ApiError> {
+        let versions = parameters.text("resourceVersionMatch");
+        let refusal = if self.send_initial_events && versions != Some("NotOlderThan") {
+            Some("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        } else if self.watch && versions.is_some() && !parameters.flag("sendInitialEvents") {
+            Some("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+        } else if !self.watch && versions.is_some() && self.revision.is_none() {
+            Some("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        } else {
+            None
+        };
+        refusal.map_or(Ok(()), |why| Err(forbidden_option("resourceVersionMatch", why)))
+    }
+}
+
+fn forbidden_option(field: &str, why: &str) -> ApiError {
+    let message = format!("Forbidden: {why}");
+    let cause = Cause { reason: "FieldValueForbidden".into(), message: message.clone(), field: field.into() };
+    let about =
+        crate::object::error::About { group: "meta.k8s.io".into(), kind: "ListOptions".into(), ..Default::default() };
+    let text = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}");
+    ApiError { about: Some(Box::new(about)), causes: vec![cause], ..ApiError::new(Reason::Invalid, text) }
+}
+
+/// # Errors
+/// When `text` is not a decimal number.
+pub fn revision(text: &str) -> Result<Revision, ApiError> {
+    let message = format!("resourceVersion: Invalid value: {text:?}: must be a decimal number");
+    text.parse().map_err(|_| ApiError::bad_request(message))
+}
+
+/// `dryRun`, `fieldValidation` and `force` of a write.
+///
+/// # Errors
+/// When a parameter has a value that means nothing.
+pub fn write_options(parameters: &Parameters) -> Result<WriteOptions, ApiError> {
+    let validation = match parameters.text("fieldValidation") {
+        None | Some("Warn") => FieldValidation::Warn,
+        Some("Strict") => FieldValidation::Strict,
+        Some("Ignore") => FieldValidation::Ignore,
+        Some(other) => {
+            return Err(ApiError::new(
+                Reason::Invalid,
+                format!(
+                    "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+                ),
+            ));
+        }
+    };
+    Ok(WriteOptions { validation, force: parameters.flag("force"), dry_run: dry_run(parameters)? })
+}
+
+/// # Errors
+/// When `dryRun` is anything but `All`.
+pub fn dry_run(parameters: &Parameters) -> Result<bool, ApiError> {
+    match parameters.text("dryRun") {
+        None => Ok(false),
+        Some("All") => Ok(true),
+        Some(other) => Err(ApiError::new(
+            Reason::Invalid,
+            format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""),
+        )),
+    }
+}
+
+/// The client program and its field manager: `fieldManager`, else the User-Agent up to its first `/`.
+pub fn client_and_manager(parameters: &Parameters, headers: &HeaderMap) -> (String, String) {
+    let client = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("unknown");
+    let program = client.split('/').next().unwrap_or_default();
+    let manager = parameters.text("fieldManager").unwrap_or(program);
+    (client.to_owned(), manager.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(query: &str) -> Parameters {
+        Parameters::of(&format!("/x?{query}").parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn list_parameters_are_decoded() {
+        let query = "labelSelector=app%3Dweb&fieldSelector=metadata.name%3Da&limit=500&resourceVersion=7&watch=1&timeoutSeconds=3";
+        let list = ListQuery::of(&parameters(query)).unwrap();
+        assert!(list.watch);
+        assert_eq!(list.limit, Some(500));
+        assert_eq!(list.revision, Some(Revision(7)));
+        assert_eq!(list.fields.exact("metadata.name"), Some("a"));
+        assert_eq!(list.timeout, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for query in ["watch=1&sendInitialEvents=true", "resourceVersionMatch=Exact", "resourceVersion=abc", "limit=x"]
+        {
+            assert!(ListQuery::of(&parameters(query)).is_err(), "{query}");
+        }
+        assert!(write_options(&parameters("dryRun=Some")).is_err());
+        assert!(write_options(&parameters("dryRun=All")).unwrap().dry_run);
+    }
+
+    #[test]
+    fn the_field_manager_falls_back_to_the_program() {
+        let headers = HeaderMap::from_iter([(USER_AGENT, "kubectl/v1.33.1 (linux/amd64)".parse().unwrap())]);
+        assert_eq!(client_and_manager(&parameters(""), &headers).1, "kubectl");
+        assert_eq!(client_and_manager(&parameters("fieldManager=me"), &headers).1, "me");
+    }
+}

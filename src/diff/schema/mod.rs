@@ -1,0 +1,175 @@
+//! How each field of each kind merges: what is owned field by field and what as a whole, by which keys the entries
+//! of a list are told apart, and which texts are amounts. Only what departs from the rule is written down (in
+//! `tables`); the rule is that objects merge field by field and that lists and scalars are one value.
+//! Kinds that are not described follow the rule. (Kubernetes API conventions, "Merge Strategy" and "list type".)
+
+mod blank;
+mod tables;
+
+use serde_json::Value;
+
+use crate::object::Kind;
+use crate::object::quantity::Quantity;
+
+pub use blank::blank;
+
+/// What is known of the fields of one type of object.
+#[derive(Debug)]
+pub struct Type {
+    pub form: Form,
+    fields: &'static [(&'static str, Field)],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Merges field by field.
+    Fields,
+    /// One value: whoever sets a part of it owns it all.
+    Whole,
+    /// A map of strings.
+    Texts,
+    /// A map of amounts.
+    Amounts,
+    /// An amount: `1000m` is `1`.
+    Amount,
+    /// A number that may be written as a string: `80` is `"80"`.
+    IntOrString,
+}
+
+/// How the value of one field merges.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// How server-side apply tells the entries of a list apart.
+    pub entries: Entries,
+    /// How a strategic merge patch merges a list.
+    pub patch: ListPatch,
+    /// The type of the value, or of the entries of a list.
+    pub inner: &'static Type,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// The list is one value.
+    Whole,
+    /// The entries are told apart by these fields.
+    Keyed(&'static [Key]),
+    /// The entries are scalars, each of which occurs once.
+    Set,
+}
+
+/// A field that identifies an entry, and what it is when the entry leaves it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub name: &'static str,
+    pub default: KeyDefault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyDefault {
+    Text(&'static str),
+    Number(i64),
+}
+
+impl KeyDefault {
+    pub fn value(self) -> Value {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Number(number) => number.into(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListPatch {
+    /// The patch's list takes the place of the list.
+    Replace,
+    /// Objects with the same value of this field are merged.
+    Keyed(&'static str),
+    /// Scalars are added.
+    Union,
+    /// The patch's object takes the place of the object, too.
+    ReplaceObject,
+}
+
+/// What is known of a kind; an undescribed kind knows its metadata only.
+pub fn of(kind: &Kind) -> &'static Type {
+    tables::root(kind.group, kind.kind)
+}
+
+impl Type {
+    /// Nothing is known: objects merge field by field, all else is one value.
+    pub const UNKNOWN: &'static Self = &Self { form: Form::Fields, fields: &[] };
+
+    pub fn field(&self, name: &str) -> Field {
+        self.fields.iter().find(|(known, _)| *known == name).map_or(self.member(), |(_, field)| *field)
+    }
+
+    /// A field that the tables do not name: an amount in a map of amounts, else what its value is.
+    fn member(&self) -> Field {
+        let inner = if self.form == Form::Amounts { &tables::AMOUNT } else { Self::UNKNOWN };
+        Field { entries: Entries::Whole, patch: ListPatch::Replace, inner }
+    }
+}
+
+impl Field {
+    /// Whether `value` is owned as a whole.
+    pub fn is_whole(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(_) => self.inner.form == Form::Whole,
+            Value::Array(_) => self.entries == Entries::Whole,
+            _ => true,
+        }
+    }
+}
+
+/// Whether two values mean the same: numbers by value, and amounts and numbers-or-strings of that form by amount.
+pub fn same(form: Form, a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => x == y || x.as_f64() == y.as_f64(),
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(form, x, y)),
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(k, v)| y.get(k).is_some_and(|w| same(form, v, w)))
+        }
+        _ => a == b || form == Form::Amount && same_amount(a, b) || form == Form::IntOrString && text(a) == text(b),
+    }
+}
+
+fn same_amount(a: &Value, b: &Value) -> bool {
+    let amount = |v: &Value| text(v).and_then(|t| Quantity::parse(&t).ok());
+    matches!((amount(a), amount(b)), (Some(a), Some(b)) if a == b)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::object::kinds;
+
+    #[test]
+    fn the_two_kinds_of_merge_use_their_own_keys() {
+        let container =
+            of(kinds::DEPLOYMENT).field("spec").inner.field("template").inner.field("spec").inner.field("containers");
+        let ports = container.inner.field("ports");
+        let Entries::Keyed(keys) = ports.entries else { panic!("ports are keyed") };
+        assert_eq!(keys.iter().map(|k| k.name).collect::<Vec<_>>(), ["containerPort", "protocol"]);
+        assert_eq!(ports.patch, ListPatch::Keyed("containerPort"));
+    }
+
+    #[test]
+    fn amounts_are_the_same_however_written() {
+        assert!(same(Form::Amount, &json!("1000m"), &json!(1)));
+        assert!(same(Form::Amount, &json!("3072Mi"), &json!("3Gi")));
+        assert!(!same(Form::Fields, &json!("1000m"), &json!("1")));
+        assert!(same(Form::Fields, &json!({"a": [1.0]}), &json!({"a": [1]})));
+        assert!(same(Form::IntOrString, &json!("80"), &json!(80)));
+    }
+}

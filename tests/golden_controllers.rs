@@ -1,0 +1,7 @@
+//! The controllers in one process on a store in memory, under paused time, with a scripted kubelet: scenarios of
+//! our own, and recorded traces of Kubernetes replayed step by step.
+
+#[path = "golden_controllers/cluster.rs"]
+mod cluster;
+#[path = "golden_controllers/scenarios.rs"]
+mod scenarios;

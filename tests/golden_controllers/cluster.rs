@@ -1,0 +1,138 @@
+//! A control plane without an API server: store, registry and controllers, a binder that stands in for the
+//! scheduler, and a kubelet that changes pods only when a test says so.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use windlass::cluster::controllers::{self, Controllers};
+use windlass::cluster::registry::{Author, DeleteOptions, Patch, Registry, Target, WriteOptions};
+use windlass::cluster::store::{Change, Memory, Store};
+use windlass::object::clock::rfc3339;
+use windlass::object::{ApiError, Clock, Kind, Object, ObjectKey, kinds};
+use windlass::tasks::Tasks;
+
+pub const NAMESPACE: &str = "test";
+/// A cluster in which nothing was written for this long has settled.
+const QUIET: Duration = Duration::from_secs(1);
+
+pub struct Cluster {
+    pub registry: Registry,
+    pub tasks: Tasks,
+    pub controllers: Controllers,
+}
+
+impl Cluster {
+    pub async fn start() -> Self {
+        let store = Store::open(Memory, &Tasks::default()).unwrap();
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        let registry = Registry::new(store, clock);
+        let namespace = json!({"metadata": {"name": NAMESPACE}});
+        registry.create(&admin(), kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
+        let tasks = Tasks::default();
+        tasks.spawn("binder", bind_pods(registry.clone()));
+        let controllers = controllers::start(registry.clone(), &tasks);
+        Self { registry, tasks, controllers }
+    }
+
+    /// Stops the controllers and starts new ones, as a crash of the control plane does.
+    pub async fn restart(&mut self) {
+        self.tasks.stop().await;
+        self.tasks = Tasks::default();
+        self.tasks.spawn("binder", bind_pods(self.registry.clone()));
+        self.controllers = controllers::start(self.registry.clone(), &self.tasks);
+    }
+
+    /// Waits until nothing has been written for a while.
+    pub async fn settle(&self) {
+        loop {
+            let before = self.registry.store().revision();
+            tokio::time::sleep(QUIET).await;
+            if self.registry.store().revision() == before {
+                break;
+            }
+        }
+    }
+
+    pub async fn create(&self, object: Value) -> Result<(), ApiError> {
+        let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+        let kind = kinds::by_manifest(&text("apiVersion"), &text("kind")).unwrap();
+        let namespace = if kind.namespaced { NAMESPACE } else { "" };
+        self.registry.create(&admin(), kind, namespace, object, WriteOptions::default()).await.map(drop)
+    }
+
+    pub async fn patch(&self, kind: &'static Kind, name: &str, patch: Value) -> Result<(), ApiError> {
+        let target = Target::new(kind, NAMESPACE, name);
+        self.registry.patch(&admin(), &target, Patch::Merge(patch), WriteOptions::default()).await.map(drop)
+    }
+
+    pub async fn delete(&self, kind: &'static Kind, name: &str, options: DeleteOptions) -> Result<(), ApiError> {
+        self.registry.delete(&admin(), &ObjectKey::new(kind, NAMESPACE, name), &options).await.map(drop)
+    }
+
+    pub fn get(&self, kind: &'static Kind, name: &str) -> Option<Value> {
+        self.registry.snapshot().find(kind, NAMESPACE, name).map(|o| o.value())
+    }
+
+    pub fn list(&self, kind: &'static Kind) -> Vec<Value> {
+        self.registry.snapshot().list(kind, NAMESPACE).map(|o| o.value()).collect()
+    }
+
+    /// The kubelet reports a pod as running, ready or not.
+    pub async fn report(&self, pod: &Value, status: Value) {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        let target = Target::status(ObjectKey::new(kinds::POD, NAMESPACE, name));
+        let patch = Patch::Merge(json!({"status": status}));
+        self.registry.patch(&Author::controller("kubelet"), &target, patch, WriteOptions::default()).await.unwrap();
+    }
+
+    pub fn ready(&self, ready: bool) -> Value {
+        let now = rfc3339(self.registry.clock().now());
+        let value = if ready { "True" } else { "False" };
+        json!({"phase": "Running", "conditions": [
+            {"type": "Ready", "status": value, "lastTransitionTime": now},
+            {"type": "ContainersReady", "status": value, "lastTransitionTime": now}]})
+    }
+
+    /// The kubelet has stopped the pods that are being deleted.
+    pub async fn finish_deletions(&self) {
+        for pod in self.list(kinds::POD).iter().filter(|p| !p["metadata"]["deletionTimestamp"].is_null()) {
+            let options = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+            self.delete(kinds::POD, pod["metadata"]["name"].as_str().unwrap(), options).await.unwrap();
+        }
+    }
+}
+
+pub fn admin() -> Author {
+    Author { user: "kubernetes-admin".into(), manager: "test".into(), ..Author::default() }
+}
+
+/// Binds each pod that nobody else schedules to the node with the fewest pods.
+async fn bind_pods(registry: Registry) {
+    let snapshot = registry.snapshot();
+    let mut watch = registry.store().watch(kinds::POD, snapshot.revision()).unwrap();
+    for pod in snapshot.list(kinds::POD, "") {
+        bind(&registry, pod).await;
+    }
+    while let Ok(event) = watch.next().await {
+        if event.change != Change::Deleted {
+            bind(&registry, &event.object).await;
+        }
+    }
+}
+
+async fn bind(registry: &Registry, pod: &Object) {
+    if pod.meta.node.is_some() || pod.meta.is_deleting() || pod.value()["spec"]["schedulerName"] == "scripted" {
+        return;
+    }
+    let snapshot = registry.snapshot();
+    let names = ["n1", "n2", "n3", "n4", "n5"];
+    let node = names.iter().min_by_key(|node| snapshot.pods_on(node).count()).unwrap();
+    bind_to(registry, &pod.key.name, node).await;
+}
+
+pub async fn bind_to(registry: &Registry, pod: &str, node: &str) {
+    let target = Target::new(kinds::POD, NAMESPACE, pod);
+    let patch = Patch::Merge(json!({"spec": {"nodeName": node}}));
+    // The pod may be gone by now.
+    let _ = registry.patch(&Author::controller("scheduler"), &target, patch, WriteOptions::default()).await;
+}
