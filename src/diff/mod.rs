@@ -13,3 +13,6 @@ pub mod render;
 pub mod schema;
 pub mod strategic;
 pub mod structure;
+
+#[cfg(test)]
+mod properties;

@@ -85,8 +85,8 @@ fn lines(change: &FieldChange) -> Vec<Line> {
         (Some(from), None) if from.len() <= INLINE => vec![Line::Removed(format!("{path}: {from}"))],
         _ => {
             let block = |value: Option<&serde_json::Value>| value.map(quote::block).unwrap_or_default();
-            let removed = block(from).into_iter().map(Line::Removed);
-            let added = block(to).into_iter().map(Line::Added);
+            let removed = block(from).into_iter().map(|line| Line::Removed(format!("  {line}")));
+            let added = block(to).into_iter().map(|line| Line::Added(format!("  {line}")));
             bounded(std::iter::once(Line::Head(format!("{path}:"))).chain(removed).chain(added))
         }
     }
@@ -97,10 +97,10 @@ fn long_text(path: String, from: &str, to: &str) -> Vec<Line> {
     let mut out = vec![Line::Head(format!("{path}:"))];
     for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if number > 0 {
-            out.push(Line::Same("...".into()));
+            out.push(Line::Same("  ...".into()));
         }
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = quote::line(change.value().trim_end_matches(['\n', '\r']));
+            let text = format!("  {}", quote::line(change.value().trim_end_matches(['\n', '\r'])));
             out.push(match change.tag() {
                 similar::ChangeTag::Delete => Line::Removed(text),
                 similar::ChangeTag::Insert => Line::Added(text),
