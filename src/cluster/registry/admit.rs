@@ -36,12 +36,11 @@ pub fn default(kind: &'static Kind, object: &mut Value) {
     defaults::apply(kind, object);
 }
 
-/// Fills in what a creation leaves out, and the status that a new object begins with.
+/// Gives a new object what it begins with: a status, and the tolerations and priority of a pod.
 ///
 /// # Errors
 /// `Forbidden` when the object names something that does not exist.
-pub fn default_new(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<(), ApiError> {
-    defaults::apply(kind, object);
+pub fn begin(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<(), ApiError> {
     if Strategy::of(kind).status.is_some()
         && kind != kinds::NODE
         && let Some(members) = object.as_object_mut()

@@ -9,6 +9,7 @@ use super::ownership;
 use super::request;
 use super::strategy::{self, Generation, Strategy};
 use super::transaction::{NamespaceState, Transaction};
+use super::update::Owned;
 use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds};
 
 /// How often a generated name that is taken is drawn anew.
@@ -26,20 +27,30 @@ impl Transaction {
     ) -> Result<(), ApiError> {
         let warnings = admit::decode(kind, &mut object, options.validation)?;
         request::check_namespace(kind, namespace, &mut object)?;
-        let mut object = self.begin_object(kind, namespace, object)?;
-        ownership::record_create(kind, &mut object, &self.author.manager, self.now);
-        self.finish_create(kind, namespace, object)?;
+        self.create_decoded(kind, namespace, object, Owned::ByChange)?;
         self.warn(warnings);
         Ok(())
     }
 
-    /// The object with everything that the server decides; refuses a namespace that takes no more objects.
-    pub(super) fn begin_object(
+    /// Creates an object that is of its kind and names the right namespace.
+    pub(super) fn create_decoded(
         &mut self,
         kind: &'static Kind,
         namespace: &str,
-        mut object: Value,
-    ) -> Result<Value, ApiError> {
+        object: Value,
+        owned: Owned,
+    ) -> Result<(), ApiError> {
+        let mut object = self.identify(kind, namespace, object)?;
+        admit::default(kind, &mut object);
+        if owned == Owned::ByChange {
+            ownership::record_create(kind, &mut object, &self.author, self.now);
+        }
+        admit::begin(kind, &mut object, self.now)?;
+        self.finish_create(kind, namespace, object)
+    }
+
+    /// The object with the metadata that the server decides; refuses a namespace that takes no more objects.
+    fn identify(&mut self, kind: &'static Kind, namespace: &str, mut object: Value) -> Result<Value, ApiError> {
         self.check_namespace_takes(kind, namespace, object["metadata"]["name"].as_str().unwrap_or_default())?;
         let name = self.name_for(kind, namespace, &object["metadata"]);
         let metadata = object["metadata"].as_object_mut().ok_or_else(|| ApiError::bad_request("no metadata"))?;
@@ -54,17 +65,11 @@ impl Transaction {
         if Strategy::of(kind).generation != Generation::None {
             metadata.insert("generation".into(), json!(1));
         }
-        admit::default_new(kind, &mut object, self.now)?;
         Ok(object)
     }
 
-    /// Validates and puts an object that `begin_object` made.
-    pub(super) fn finish_create(
-        &mut self,
-        kind: &'static Kind,
-        namespace: &str,
-        mut object: Value,
-    ) -> Result<(), ApiError> {
+    /// Validates and puts a complete object.
+    fn finish_create(&mut self, kind: &'static Kind, namespace: &str, mut object: Value) -> Result<(), ApiError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if kind == kinds::SERVICE {
             self.allocate(&mut object, None)?;

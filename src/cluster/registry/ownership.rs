@@ -3,20 +3,44 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::object::Kind;
+use super::author::Author;
+use crate::diff::apply::{self, Applier};
+use crate::diff::managed;
+use crate::object::clock::rfc3339;
+use crate::object::{ApiError, Kind};
 
-/// The author of a creation owns what it set.
-pub fn record_create(_kind: &'static Kind, _object: &mut Value, _manager: &str, _now: Timestamp) {}
+/// The author of a creation owns what it set. `object` has been defaulted, and has nothing yet from the server.
+pub fn record_create(kind: &'static Kind, object: &mut Value, author: &Author, now: Timestamp) {
+    managed::record_update(kind, None, object, &author.manager, None, &rfc3339(now));
+}
 
 /// The author of an update owns what it changed.
 pub fn record_update(
-    _kind: &'static Kind,
-    _before: &Value,
-    _after: &mut Value,
-    _manager: &str,
-    _subresource: Option<&str>,
-    _now: Timestamp,
+    kind: &'static Kind,
+    before: &Value,
+    after: &mut Value,
+    author: &Author,
+    subresource: Option<&str>,
+    now: Timestamp,
 ) {
+    managed::record_update(kind, Some(before), after, &author.manager, subresource, &rfc3339(now));
+}
+
+/// What server-side apply makes of `live`, with its owners.
+///
+/// # Errors
+/// When others own what it changes and it is not forced.
+pub fn apply(
+    kind: &'static Kind,
+    live: Option<&Value>,
+    config: &Value,
+    author: &Author,
+    force: bool,
+    subresource: Option<&str>,
+    now: Timestamp,
+) -> Result<Value, ApiError> {
+    let by = Applier { manager: &author.manager, force, subresource, now: &rfc3339(now) };
+    Ok(apply::apply(kind, live, config, &by)?)
 }
 
 /// Whether two states differ in nothing but the times at which managers are said to have written.

@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::admit;
 use super::options::{FieldValidation, Patch, Target, WriteOptions};
+use super::ownership;
 use super::request;
 use super::transaction::Transaction;
 use super::update::Owned;
+use crate::diff::{jsonpatch, strategic};
 use crate::object::kinds::Subresource;
 use crate::object::{ApiError, Cause, Kind, Reason, schema};
 
@@ -39,44 +41,38 @@ impl Transaction {
 
     fn apply(&mut self, target: &Target, config: Value, options: WriteOptions) -> Result<(), ApiError> {
         let key = &target.key;
-        match self.current(key) {
-            Some(mut object) => {
-                let current = object.clone();
-                json_patch::merge(&mut object, &config);
-                admit::complete(key.kind, &mut object);
-                self.replace(target, &current, object, Owned::ByChange)
-            }
-            None if target.subresource.is_some() => Err(ApiError::not_found(key.kind, &key.name)),
-            None => self.create(key.kind, &key.namespace, config, options),
+        let live = self.current(key);
+        if live.is_none() && target.subresource.is_some() {
+            return Err(ApiError::not_found(key.kind, &key.name));
         }
+        let subresource = target.subresource.map(Subresource::as_str);
+        let mut object =
+            ownership::apply(key.kind, live.as_ref(), &config, &self.author, options.force, subresource, self.now)?;
+        let warnings = admit::decode(key.kind, &mut object, options.validation)?;
+        request::check_name(key, &object)?;
+        request::check_namespace(key.kind, &key.namespace, &mut object)?;
+        match &live {
+            Some(current) => {
+                let version = request::named_version(&config)?;
+                if version.is_some() {
+                    self.check_version(key, version, current)?;
+                }
+                self.replace(target, current, object, Owned::Stated)?;
+            }
+            None => self.create_decoded(key.kind, &key.namespace, object, Owned::Stated)?,
+        }
+        self.warn(warnings);
+        Ok(())
     }
 }
 
 /// The object that the patch makes of `current`; not yet checked against its kind.
-pub(super) fn patched(_kind: &'static Kind, current: &Value, patch: &Patch) -> Result<Value, ApiError> {
-    let mut object = current.clone();
-    match patch {
-        Patch::Merge(document) | Patch::Strategic(document) | Patch::Apply(document) => {
-            if !document.is_object() {
-                let found = if document.is_array() { "array" } else { "string" };
-                return Err(ApiError::bad_request(format!(
-                    "error decoding patch: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
-                )));
-            }
-            json_patch::merge(&mut object, document);
-        }
-        Patch::Json(document) => {
-            let patch: json_patch::Patch = serde_json::from_value(document.clone()).map_err(|_| rejected())?;
-            json_patch::patch(&mut object, &patch).map_err(|_| rejected())?;
-        }
-    }
-    Ok(object)
-}
-
-/// Kubernetes's answer to a JSON patch that does not fit the object.
-fn rejected() -> ApiError {
-    let message = "the server rejected our request due to an error in our request";
-    ApiError { about: Some(Box::default()), ..ApiError::new(Reason::Invalid, message) }
+pub(super) fn patched(kind: &'static Kind, current: &Value, patch: &Patch) -> Result<Value, ApiError> {
+    Ok(match patch {
+        Patch::Json(document) => jsonpatch::apply(current, document)?,
+        Patch::Strategic(document) => strategic::merge(kind, current, document)?,
+        Patch::Merge(document) | Patch::Apply(document) => jsonpatch::merge(current, document)?,
+    })
 }
 
 /// Checks a patched object against its kind: what is wrong with it is the patch's fault.

@@ -68,7 +68,7 @@ impl Transaction {
         }
         let mut next = current.clone();
         next["spec"]["replicas"] = json!(replicas);
-        ownership::record_update(key.kind, &current, &mut next, &self.author.manager, Some("scale"), self.now);
+        ownership::record_update(key.kind, &current, &mut next, &self.author, Some("scale"), self.now);
         self.replace(&Target::from(key.clone()), &current, next, Owned::Stated)?;
         let answer = self.current(key).map(|workload| of(&workload)).unwrap_or_default();
         self.answer_with(answer);

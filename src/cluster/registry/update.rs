@@ -73,17 +73,21 @@ impl Transaction {
         &mut self,
         target: &Target,
         current: &Value,
-        object: Value,
+        mut object: Value,
         owned: Owned,
     ) -> Result<(), ApiError> {
         let key = &target.key;
         let strategy = Strategy::of(key.kind);
+        admit::default(key.kind, &mut object);
+        if owned == Owned::ByChange {
+            let subresource = target.subresource.map(Subresource::as_str);
+            ownership::record_update(key.kind, current, &mut object, &self.author, subresource, self.now);
+        }
         let mut next = match target.subresource {
             Some(Subresource::Status) => with_status(&strategy, current, object),
             _ => without_status(&strategy, current, object),
         };
         keep_metadata(current, &mut next);
-        admit::default(key.kind, &mut next);
         if key.kind == kinds::NAMESPACE {
             next["spec"] = current["spec"].clone();
         }
@@ -97,10 +101,6 @@ impl Transaction {
         let causes = admit::validate_change(key.kind, &next, current);
         if !causes.is_empty() {
             return Err(ApiError::invalid(key.kind, &key.name, causes));
-        }
-        if owned == Owned::ByChange {
-            let subresource = target.subresource.map(Subresource::as_str);
-            ownership::record_update(key.kind, current, &mut next, &self.author.manager, subresource, self.now);
         }
         self.put_or_finish(key, next);
         Ok(())
@@ -131,8 +131,7 @@ impl Transaction {
             Value::Array(finalizers) if !finalizers.is_empty() => next["spec"]["finalizers"] = json!(finalizers),
             _ => next["spec"] = json!({}),
         }
-        let manager = self.author.manager.clone();
-        ownership::record_update(key.kind, &current, &mut next, &manager, Some("finalize"), self.now);
+        ownership::record_update(key.kind, &current, &mut next, &self.author, Some("finalize"), self.now);
         self.put_or_finish(key, next);
         Ok(())
     }
@@ -170,7 +169,10 @@ fn with_status(strategy: &Strategy, current: &Value, mut object: Value) -> Value
             }
             next["metadata"] = metadata;
         }
-        Some(StatusScope::StatusOnly) | None => {}
+        Some(StatusScope::StatusOnly) | None => match object["metadata"]["managedFields"].take() {
+            Value::Null => {}
+            owners => next["metadata"]["managedFields"] = owners,
+        },
     }
     next
 }

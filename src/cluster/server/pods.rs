@@ -3,13 +3,12 @@
 use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::api::Server;
 use super::write::WriteRequest;
 use super::{answer, body, query};
-use crate::cluster::registry::{DeleteOptions, Patch, Preconditions, Target};
-use crate::object::kinds::Subresource;
+use crate::cluster::registry::{DeleteOptions, Preconditions};
 use crate::object::{ApiError, ObjectKey};
 
 /// POST of a `Binding`: the pod goes to the node that it names.
@@ -20,19 +19,7 @@ pub async fn bind(server: &Server, key: ObjectKey, request: Request) -> Result<R
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
     let binding = body::decode(body::encoding(&parts)?, &bytes)?;
-    let node = binding["target"]["name"].as_str().unwrap_or_default();
-    if node.is_empty() {
-        return Err(ApiError::bad_request("target.name: Required value"));
-    }
-    let bound = server.registry.get(&key)?;
-    if let Some(present) = &bound.meta.node {
-        let why = format!("pod {} is already assigned to node {present:?}", key.name);
-        return Err(ApiError::conflict(key.kind, &key.name, why));
-    }
-    // The version pins what was looked at, so that two schedulers cannot both bind.
-    let change = json!({"metadata": {"resourceVersion": bound.meta.revision.to_string()}, "spec": {"nodeName": node}});
-    let target = Target { key, subresource: Some(Subresource::Binding) };
-    server.registry.patch(&write.author, &target, Patch::Merge(change), write.options).await?;
+    server.registry.bind(&write.author, &key, &binding, write.options).await?;
     Ok(answer::value(StatusCode::CREATED, &answer::success(Value::Null)))
 }
 
@@ -54,6 +41,6 @@ pub async fn evict(server: &Server, key: ObjectKey, request: Request) -> Result<
         },
         dry_run: write.options.dry_run || asked["dryRun"].as_array().is_some_and(|all| all.iter().any(|v| v == "All")),
     };
-    server.registry.delete(&write.author, &key, &options).await?;
+    server.registry.evict(&write.author, &key, &eviction, &options).await?;
     Ok(answer::value(StatusCode::CREATED, &answer::success(Value::Null)))
 }
