@@ -1,0 +1,134 @@
+//! Puts the parts of an agent together and starts them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ring::digest;
+use tokio::sync::watch;
+
+use super::context::Context;
+use super::events::Recorder;
+use super::images;
+use super::logs::{self, LogError, LogRequest, LogStream};
+use super::network::{Bridge, NetworkError, Proxy};
+use super::node::{self, Health, Heartbeat};
+use super::pods::Pods;
+use super::runtime::{Runtime, RuntimeError};
+use crate::object::Clock;
+use crate::tasks::Tasks;
+
+/// What an agent is started with.
+pub struct AgentConfig {
+    pub node_name: String,
+    /// Where the volumes of pods are. It also is the agent's identity: who starts with the same one takes over its containers.
+    pub data_dir: PathBuf,
+    pub client: kube::Client,
+    pub runtime: Arc<dyn Runtime>,
+    pub clock: Clock,
+    /// Whether Services are programmed into this machine's kernel.
+    pub network: bool,
+    /// Labels the node as one that carries the control plane.
+    pub control_plane: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error("the container engine cannot be used")]
+    Runtime(#[from] RuntimeError),
+    #[error("the network of the pods cannot be made")]
+    Network(#[from] NetworkError),
+    #[error("the agent's directory {path} cannot be used")]
+    DataDir { path: PathBuf, source: std::io::Error },
+}
+
+pub struct Agent;
+
+/// The door to a running agent.
+#[derive(Clone)]
+pub struct AgentHandle {
+    runtime: Arc<dyn Runtime>,
+    agent_id: String,
+    clock: Clock,
+    registered: watch::Receiver<bool>,
+    health: Health,
+}
+
+impl Agent {
+    /// Starts an agent. What runs already is adopted; containers outlive the agent.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or the network or the directory cannot be made.
+    pub async fn start(config: AgentConfig, tasks: &Tasks) -> Result<AgentHandle, AgentError> {
+        let AgentConfig { node_name, data_dir, client, runtime, clock, network, control_plane } = config;
+        let data_dir = make(&data_dir)?;
+        let agent_id = identity(&data_dir);
+        let engine = runtime.engine().await?;
+        images::ensure_sandbox(runtime.as_ref()).await?;
+        let bridge = Bridge::of_agent(&agent_id);
+        let pod_network = bridge.ensure(runtime.as_ref()).await?;
+        if network {
+            bridge.open().await?;
+        }
+        let facts = node::facts(engine, control_plane);
+        let events = Recorder::start(client.clone(), node_name.clone(), clock, tasks);
+        let place = network.then(|| (bridge, pod_network.clone()));
+        let proxy = Proxy::start(&client, place, tasks);
+        let (health, health_seen) = watch::channel(true);
+        let (registered, registered_seen) = watch::channel(false);
+        let context = Arc::new(Context {
+            node_name: node_name.clone(),
+            agent_id: agent_id.clone(),
+            data_dir,
+            client: client.clone(),
+            runtime: runtime.clone(),
+            clock,
+            events,
+            proxy,
+            network: pod_network,
+            host_ip: facts.address,
+        });
+        let heartbeat = Heartbeat { client, node_name, facts, runtime: runtime.clone(), clock, health, registered };
+        tasks.spawn("node heartbeat", heartbeat.run());
+        tasks.spawn("pods", Pods::run(context, tasks.clone()));
+        Ok(AgentHandle { runtime, agent_id, clock, registered: registered_seen, health: health_seen })
+    }
+}
+
+impl AgentHandle {
+    /// Opens the log of a container on this node.
+    ///
+    /// # Errors
+    /// When there is no such container yet, or the engine does not answer.
+    pub async fn logs(&self, request: LogRequest) -> Result<LogStream, LogError> {
+        logs::open(&self.runtime, &self.agent_id, self.clock, request).await
+    }
+
+    /// The id that this agent's containers and rules carry.
+    pub fn id(&self) -> &str {
+        &self.agent_id
+    }
+
+    /// Waits until the API has the node.
+    pub async fn registered(&self) {
+        // An error means that the agent has been stopped.
+        let _ = self.registered.clone().wait_for(|done| *done).await;
+    }
+
+    /// Whether the engine answers.
+    pub fn is_healthy(&self) -> bool {
+        *self.health.borrow()
+    }
+}
+
+fn make(path: &Path) -> Result<PathBuf, AgentError> {
+    let failed = |source| AgentError::DataDir { path: path.to_owned(), source };
+    std::fs::create_dir_all(path.join("pods")).map_err(failed)?;
+    // The engine mounts what is below it, so it must be absolute.
+    path.canonicalize().map_err(failed)
+}
+
+/// Who keeps their pods in this directory is this agent.
+pub fn identity(data_dir: &Path) -> String {
+    let hash = digest::digest(&digest::SHA256, data_dir.as_os_str().as_encoded_bytes());
+    hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}

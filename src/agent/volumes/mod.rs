@@ -1,0 +1,8 @@
+//! The volumes of a pod, as directories under the agent's data directory, and where its containers see them.
+
+mod files;
+mod mounts;
+mod prepare;
+
+pub use mounts::mounts;
+pub use prepare::{prepare, remove};
