@@ -39,6 +39,40 @@ async fn a_watch_shows_changes_as_they_happen() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_describe_and_auth_answer() {
+    for program in extremes() {
+        let cluster = Cluster::start(&program).await;
+        let fields = cluster.ok(&["explain", "deployment.spec"]).await;
+        assert!(fields.contains("replicas\t<integer>") && fields.contains("template"), "{fields}");
+        assert!(cluster.ok(&["explain", "pod", "--recursive"]).await.contains("containerPort"));
+        cluster.ok(&["create", "-f", &cluster.write("cm.json", &config_map("seen"))]).await;
+        assert!(cluster.ok(&["describe", "cm", "seen"]).await.contains("seen"));
+        assert!(cluster.ok(&["describe", "ns", "default"]).await.contains("default"));
+        assert_eq!(cluster.ok(&["auth", "can-i", "create", "pods"]).await.trim(), "yes");
+        assert!(cluster.ok(&["auth", "can-i", "--list"]).await.contains('*'));
+        assert!(cluster.ok(&["get", "--raw", "/metrics"]).await.contains("apiserver_request_total"));
+        assert!(cluster.ok(&["get", "--raw", "/readyz"]).await.contains("ok"));
+        assert!(cluster.ok(&["get", "all", "-A"]).await.is_empty());
+        cluster.ok(&["cluster-info"]).await;
+        cluster.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_lists_come_in_pages() {
+    for program in extremes() {
+        let cluster = Cluster::start(&program).await;
+        for name in ["a", "b", "c", "d", "e"] {
+            cluster.ok(&["create", "-f", &cluster.write("cm.json", &config_map(name))]).await;
+        }
+        let names = cluster.ok(&["get", "cm", "--chunk-size=2", "-o", "name"]).await;
+        let want: Vec<String> = ["a", "b", "c", "d", "e"].map(|n| format!("configmap/{n}")).into();
+        assert_eq!(names.lines().collect::<Vec<_>>(), want);
+        cluster.stop().await;
+    }
+}
+
 fn config_map(name: &str) -> String {
     format!("{{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {{\"name\": \"{name}\"}}}}")
 }

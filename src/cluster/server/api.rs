@@ -40,6 +40,7 @@ pub struct Server {
     pub ready: tokio::sync::watch::Receiver<bool>,
     pub shutdown: CancellationToken,
     pub pages: Pages,
+    pub documents: openapi::Documents,
 }
 
 /// The whole API. Routes of `extra` go through the same authorisation; it has no fallback of its own.
@@ -47,7 +48,15 @@ pub struct Server {
 /// Who asks is the request extension [`Identity`]; without one the caller is anonymous.
 pub fn router(api: Api, extra: Router) -> Router {
     let Api { registry, nodes, metrics, ready, shutdown } = api;
-    let server = Arc::new(Server { registry, nodes, metrics, ready, shutdown, pages: Pages::default() });
+    let server = Arc::new(Server {
+        registry,
+        nodes,
+        metrics,
+        ready,
+        shutdown,
+        pages: Pages::default(),
+        documents: openapi::Documents::default(),
+    });
     let own = Router::new()
         .route("/healthz", get(health::alive))
         .route("/livez", get(health::alive))

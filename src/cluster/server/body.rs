@@ -8,6 +8,7 @@ use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
+use super::protobuf;
 use crate::object::{ApiError, Reason};
 
 /// The largest body that is read; etcd-backed API servers take 3 MiB too.
@@ -18,6 +19,7 @@ pub const LIMIT: usize = 3 * 1024 * 1024;
 pub enum Encoding {
     Json,
     Yaml,
+    Protobuf,
 }
 
 /// The kinds of PATCH, by content type.
@@ -59,6 +61,7 @@ pub fn encoding(parts: &Parts) -> Result<Encoding, ApiError> {
     match content_type(parts) {
         "" | "application/json" | "*/*" => Ok(Encoding::Json),
         "application/yaml" => Ok(Encoding::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Encoding::Protobuf),
         _ => Err(unsupported("application/json, application/yaml, application/vnd.kubernetes.protobuf")),
     }
 }
@@ -90,6 +93,7 @@ pub fn decode(encoding: Encoding, bytes: &Bytes) -> Result<Value, ApiError> {
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|e| malformed(&e)),
         Encoding::Yaml => yaml(bytes),
+        Encoding::Protobuf => protobuf::decode(bytes).map_err(|e| malformed(&e)),
     }
 }
 

@@ -238,9 +238,7 @@ fn legacy_entries(gv: GroupVersion, resource: &Resource) -> Vec<Value> {
 /// An answer that a client may keep and ask about by its ETag.
 pub fn cacheable(headers: &HeaderMap, content_type: &str, body: &Value) -> Response {
     let body = body.to_string();
-    let digest = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
-    let hex: String = digest.as_ref().iter().map(|b| format!("{b:02X}")).collect();
-    let tag = format!("\"{hex}\"");
+    let tag = format!("\"{}\"", digest(body.as_bytes()));
     let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let mut response = if known.split(',').any(|one| one.trim() == tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -254,4 +252,10 @@ pub fn cacheable(headers: &HeaderMap, content_type: &str, body: &Value) -> Respo
         }
     }
     response
+}
+
+/// A short text that changes with the content.
+pub fn digest(content: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, content);
+    digest.as_ref().iter().map(|b| format!("{b:02X}")).collect()
 }

@@ -12,7 +12,7 @@ use super::api::Server;
 use super::fields::Filter;
 use super::path::Attributes;
 use super::query::{IncludeObject, ListQuery, Parameters};
-use super::{answer, list, log, pods, scale, watch, write};
+use super::{answer, list, log, watch, write};
 use crate::object::kinds::{self, Subresource};
 use crate::object::{ApiError, Kind, ObjectKey};
 
@@ -103,13 +103,15 @@ async fn subresource(
 ) -> Result<Response, ApiError> {
     match (subresource, at.verb) {
         (Subresource::Status, "get") => get(server, &key, &request),
-        (Subresource::Status, "update") | (Subresource::Finalize, "update") => {
+        (Subresource::Status | Subresource::Scale | Subresource::Finalize, "update") => {
             write::update(server, &write::target(key, Some(subresource)), request).await
         }
-        (Subresource::Status, "patch") => write::patch(server, &write::target(key, Some(subresource)), request).await,
-        (Subresource::Scale, "get" | "update" | "patch") => scale::serve(server, key, at.verb, request).await,
-        (Subresource::Binding, "create") => pods::bind(server, key, request).await,
-        (Subresource::Eviction, "create") => pods::evict(server, key, request).await,
+        (Subresource::Status | Subresource::Scale, "patch") => {
+            write::patch(server, &write::target(key, Some(subresource)), request).await
+        }
+        (Subresource::Scale, "get") => Ok(answer::value(StatusCode::OK, &server.registry.scale(&key)?)),
+        (Subresource::Binding, "create") => write::bind(server, &key, request).await,
+        (Subresource::Eviction, "create") => write::evict(server, &key, request).await,
         (Subresource::Log, "get") => log::serve(server, &key, &request.uri().clone()).await,
         _ => Err(answer::method_not_allowed()),
     }

@@ -2,6 +2,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -12,14 +13,14 @@ use super::api::Server;
 use super::body::{self, PatchType};
 use super::fields::Filter;
 use super::identity::Identity;
-use super::list::candidates;
+use super::list::{self, Page};
 use super::path::Attributes;
 use super::query::{self, IncludeObject, ListQuery, Parameters};
 use crate::cluster::registry::{
     Author, DeleteOptions, Deleted, Patch, Preconditions, Propagation, Target, WriteOptions, Written,
 };
 use crate::object::kinds::Subresource;
-use crate::object::{ApiError, Kind, ObjectKey, Reason};
+use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, kinds};
 
 /// A write, read out of its request but for the body.
 pub struct WriteRequest {
@@ -51,7 +52,11 @@ impl WriteRequest {
 
     pub fn answer_with(&self, server: &Server, status: StatusCode, written: &Written) -> Response {
         let now = server.registry.clock().now();
-        answer::warn(answer::object(status, &written.object, self.form, self.include, now), &written.warnings)
+        let response = match &written.answer {
+            Some(body) => answer::bytes(status, body.clone()),
+            None => answer::object(status, &written.object, self.form, self.include, now),
+        };
+        answer::warn(response, &written.warnings)
     }
 }
 
@@ -74,7 +79,6 @@ pub async fn create(
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
     let object = body::decode(body::encoding(&parts)?, &bytes)?;
-    agree_on_namespace(kind, &at.namespace, &object)?;
     let written = server.registry.create(&write.author, kind, &at.namespace, object, write.options).await?;
     Ok(write.answer(server, &written))
 }
@@ -87,8 +91,6 @@ pub async fn update(server: &Server, target: &Target, request: Request) -> Resul
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
     let object = body::decode(body::encoding(&parts)?, &bytes)?;
-    agree_on_namespace(target.key.kind, &target.key.namespace, &object)?;
-    agree_on_name(&target.key, &object)?;
     let written = server.registry.update(&write.author, target, object, write.options).await?;
     Ok(write.answer(server, &written))
 }
@@ -105,7 +107,7 @@ pub async fn patch(server: &Server, target: &Target, request: Request) -> Result
 
 /// # Errors
 /// The refusal for the client.
-pub fn decode_patch(parts: &Parts, bytes: &bytes::Bytes, write: &WriteRequest) -> Result<Patch, ApiError> {
+pub fn decode_patch(parts: &Parts, bytes: &Bytes, write: &WriteRequest) -> Result<Patch, ApiError> {
     let json =
         || serde_json::from_slice(bytes).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")));
     Ok(match body::patch_type(parts)? {
@@ -130,7 +132,7 @@ pub async fn delete(server: &Server, key: &ObjectKey, request: Request) -> Resul
     let options = delete_options(&parts, &write, &bytes)?;
     match server.registry.delete(&write.author, key, &options).await? {
         // Pods are shown as they were; of all other kinds the Status of the deletion.
-        Deleted::Gone(object) if key.kind != crate::object::kinds::POD => Ok(answer::gone(&object)),
+        Deleted::Gone(object) if key.kind != kinds::POD => Ok(answer::gone(&object)),
         Deleted::Gone(object) | Deleted::Pending(object) => {
             let now = server.registry.clock().now();
             Ok(answer::object(StatusCode::OK, &object, write.form, write.include, now))
@@ -153,26 +155,45 @@ pub async fn delete_collection(
     let options = delete_options(&parts, &write, &bytes)?;
     let query = ListQuery::of(&write.parameters)?;
     let filter = Filter::new(kind, &at.namespace, query.labels, query.fields)?;
-    let snapshot = server.registry.snapshot();
-    let doomed: Vec<ObjectKey> =
-        candidates(&snapshot, kind, &filter).filter(|o| filter.matches(o)).map(|o| o.key.clone()).collect();
-    let mut items = Vec::with_capacity(doomed.len());
-    for key in doomed {
-        match server.registry.delete(&write.author, &key, &options).await {
-            Ok(Deleted::Gone(object) | Deleted::Pending(object)) => items.push(object.value()),
-            // Somebody else was faster.
-            Err(error) if error.reason == Reason::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let list = json!({"kind": format!("{}List", kind.kind), "apiVersion": kind.api_version(),
-        "metadata": {"resourceVersion": server.registry.store().revision().to_string()}, "items": items});
-    Ok(answer::value(StatusCode::OK, &list))
+    let selects = |object: &Object| filter.matches(object);
+    let gone = server.registry.delete_collection(&write.author, kind, &at.namespace, selects, &options).await?;
+    let metadata = json!({"resourceVersion": server.registry.store().revision().to_string()});
+    Ok(list::answer(kind, Page { objects: gone, metadata }, write.form, write.include, server.registry.clock().now()))
 }
 
-/// `DeleteOptions` of the body, which wins, and of the query.
-fn delete_options(parts: &Parts, write: &WriteRequest, bytes: &bytes::Bytes) -> Result<DeleteOptions, ApiError> {
+/// POST of a `Binding` (`pods/binding`): the pod goes to the node that it names.
+///
+/// # Errors
+/// `Conflict` when the pod has a node already.
+pub async fn bind(server: &Server, pod: &ObjectKey, request: Request) -> Result<Response, ApiError> {
+    let (parts, bytes) = body::read(request).await?;
+    let write = WriteRequest::of(&parts)?;
+    let binding = body::decode(body::encoding(&parts)?, &bytes)?;
+    let bound = server.registry.bind(&write.author, pod, &binding, write.options).await?;
+    Ok(write.answer_with(server, StatusCode::CREATED, &bound))
+}
+
+/// POST of an `Eviction` (`pods/eviction`): a deletion that a disruption budget may refuse.
+///
+/// # Errors
+/// The refusal for the client.
+pub async fn evict(server: &Server, pod: &ObjectKey, request: Request) -> Result<Response, ApiError> {
+    let (parts, bytes) = body::read(request).await?;
+    let write = WriteRequest::of(&parts)?;
+    let eviction = body::decode(body::encoding(&parts)?, &bytes)?;
+    let options = options_of(&eviction["deleteOptions"], &write)?;
+    let evicted = server.registry.evict(&write.author, pod, &eviction, &options).await?;
+    Ok(write.answer_with(server, StatusCode::CREATED, &evicted))
+}
+
+/// The `DeleteOptions` of a request.
+fn delete_options(parts: &Parts, write: &WriteRequest, bytes: &Bytes) -> Result<DeleteOptions, ApiError> {
     let body = if bytes.is_empty() { Value::Null } else { body::decode(body::encoding(parts)?, bytes)? };
+    options_of(&body, write)
+}
+
+/// The options of a body, which win, and of the query.
+fn options_of(body: &Value, write: &WriteRequest) -> Result<DeleteOptions, ApiError> {
     let parameters = &write.parameters;
     let in_body = body["dryRun"].as_array().is_some_and(|all| all.iter().any(|v| v == "All"));
     let named = body["propagationPolicy"].as_str().or_else(|| parameters.text("propagationPolicy"));
@@ -203,25 +224,6 @@ fn delete_options(parts: &Parts, write: &WriteRequest, bytes: &bytes::Bytes) -> 
         },
         dry_run: in_body || write.options.dry_run,
     })
-}
-
-fn agree_on_namespace(kind: &Kind, namespace: &str, object: &Value) -> Result<(), ApiError> {
-    match object["metadata"]["namespace"].as_str().filter(|named| !named.is_empty()) {
-        Some(named) if kind.namespaced && named != namespace => Err(ApiError::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn agree_on_name(key: &ObjectKey, object: &Value) -> Result<(), ApiError> {
-    match object["metadata"]["name"].as_str() {
-        Some(named) if !named.is_empty() && named != key.name => Err(ApiError::bad_request(format!(
-            "the name of the object ({named}) does not match the name on the URL ({})",
-            key.name
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// The target of a write to an object or to one of the subresources that the registry itself knows.

@@ -255,7 +255,7 @@ mod tests {
     fn certificates_are_kept_until_they_have_to_be_renewed() {
         let folder = tempfile::tempdir().unwrap();
         let (start, soon, late) =
-            (time("2026-01-01T00:00:00Z"), time("2026-06-01T00:00:00Z"), time("2026-12-20T00:00:00Z"));
+            (time("2026-01-01T00:00:00Z"), time("2026-06-01T00:00:00Z"), time("2027-05-20T00:00:00Z"));
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
 
