@@ -131,8 +131,8 @@ async fn bind(registry: &Registry, pod: &Object) {
 }
 
 pub async fn bind_to(registry: &Registry, pod: &str, node: &str) {
-    let target = Target::new(kinds::POD, NAMESPACE, pod);
-    let patch = Patch::Merge(json!({"spec": {"nodeName": node}}));
+    let pod = ObjectKey::new(kinds::POD, NAMESPACE, pod);
+    let binding = json!({"target": {"kind": "Node", "name": node}});
     // The pod may be gone by now.
-    let _ = registry.patch(&Author::controller("scheduler"), &target, patch, WriteOptions::default()).await;
+    let _ = registry.bind(&Author::controller("scheduler"), &pod, &binding, WriteOptions::default()).await;
 }

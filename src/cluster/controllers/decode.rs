@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::engine::Failure;
-use crate::object::{Object, Reason};
+use crate::cluster::registry::{Target, Transaction, WriteOptions};
+use crate::object::{Object, ObjectKey, Reason};
 
 /// The typed view of an object.
 pub fn decode<T: DeserializeOwned + Send + Sync + 'static>(object: &Object) -> Result<Arc<T>, Failure> {
@@ -19,14 +20,12 @@ pub fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// An object for an update of the status subresource, which takes nothing but the status from it.
-pub fn with_status(object: &Object, status: Value) -> Value {
-    let kind = object.key.kind;
-    let mut metadata = json!({"name": object.key.name, "uid": object.meta.uid});
-    if kind.namespaced {
-        metadata["namespace"] = json!(object.key.namespace);
-    }
-    json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": metadata, "status": status})
+/// Replaces the status of an object and leaves the rest as the transaction has it so far: an update of the
+/// status subresource takes more from the request than the status, so the whole object has to be sent.
+pub fn set_status(transaction: &mut Transaction, key: &ObjectKey, status: Value) -> Result<(), Failure> {
+    let Some(mut object) = transaction.current(key) else { return Ok(()) };
+    object["status"] = status;
+    Ok(transaction.update(&Target::status(key.clone()), object, WriteOptions::default())?)
 }
 
 /// A create was refused because its namespace is going away: there is nothing to try again.

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fenceposts::{Strategy, strategy};
 use super::plan::{Plan, View, plan};
 use super::progress::{self, PROGRESSING};
 use super::sets::{REVISION, Set};
-use super::template::HASH_LABEL;
+use super::template::{self, HASH_LABEL};
 use crate::cluster::controllers::claims::{Claim, Claimant, could_adopt};
-use crate::cluster::controllers::decode::{decode, is_namespace_terminating, whole_seconds, with_status};
+use crate::cluster::controllers::decode::{decode, is_namespace_terminating, set_status, whole_seconds};
 use crate::cluster::controllers::engine::{Controller, Failure, Next, Source, controllers_of};
 use crate::cluster::controllers::events::{Note, Recorder};
 use crate::cluster::controllers::pods;
@@ -220,7 +222,8 @@ fn write_set(transaction: &mut Transaction, owner: &Object, claimant: &Claimant<
     let namespace = owner.key.namespace.as_str();
     let Some(stored) = &set.stored else {
         let object = new_set(owner, claimant, set)?;
-        return Ok(transaction.create(kinds::REPLICA_SET, namespace, object, WriteOptions::default())?);
+        transaction.create(kinds::REPLICA_SET, namespace, object, WriteOptions::default())?;
+        return check_recognised(transaction, owner, set);
     };
     let unchanged = Set::of(stored.object.clone(), set.generation, stored.revision);
     let mut spec = json!({});
@@ -241,6 +244,15 @@ fn write_set(transaction: &mut Transaction, owner: &Object, claimant: &Claimant<
     Ok(transaction.patch(&target, Patch::Merge(patch), WriteOptions::default())?)
 }
 
+/// The stored ReplicaSet must be found again as the one of this template: otherwise each run would make another.
+fn check_recognised(transaction: &Transaction, owner: &Object, set: &Set) -> Result<(), Failure> {
+    let key = ObjectKey::new(kinds::REPLICA_SET, &*owner.key.namespace, &*set.name);
+    let stored = transaction.current(&key).unwrap_or_default();
+    let stored = PodTemplateSpec::deserialize(&stored["spec"]["template"])
+        .map_err(|source| Failure::Decode { key: key.clone(), source })?;
+    if template::same(&stored, &set.template) { Ok(()) } else { Err(Failure::Unrecognised(key)) }
+}
+
 fn new_set(owner: &Object, claimant: &Claimant<'_>, set: &Set) -> Result<Value, Failure> {
     let undecodable = |source| Failure::Decode { key: owner.key.clone(), source };
     let template = serde_json::to_value(&set.template).map_err(undecodable)?;
@@ -256,6 +268,5 @@ fn new_set(owner: &Object, claimant: &Claimant<'_>, set: &Set) -> Result<Value, 
 
 fn write_status(transaction: &mut Transaction, object: &Object, status: &DeploymentStatus) -> Result<(), Failure> {
     let status = serde_json::to_value(status).map_err(|source| Failure::Decode { key: object.key.clone(), source })?;
-    let update = with_status(object, status);
-    Ok(transaction.update(&Target::status(object.key.clone()), update, WriteOptions::default())?)
+    set_status(transaction, &object.key, status)
 }

@@ -38,6 +38,8 @@ pub enum Failure {
     Decode { key: ObjectKey, source: serde_json::Error },
     #[error("not all pods could be written: {0}")]
     Pods(String),
+    #[error("{0} is stored with another template than it was made of")]
+    Unrecognised(ObjectKey),
     #[error("the run panicked")]
     Panicked,
 }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::ranking::{Rank, node};
 use super::status::{PodFailure, Pods, next_available, report};
 use crate::cluster::controllers::claims::{Claim, Claimant, could_adopt};
-use crate::cluster::controllers::decode::{decode, is_namespace_terminating, whole_seconds, with_status};
+use crate::cluster::controllers::decode::{decode, is_namespace_terminating, set_status, whole_seconds};
 use crate::cluster::controllers::engine::{Controller, Failure, Next, Source, controllers_of};
 use crate::cluster::controllers::events::{Note, Recorder};
 use crate::cluster::controllers::{names, pods};
 use crate::cluster::registry::{
-    Author, DeleteOptions, Preconditions, Propagation, Registry, Target, Transaction, WriteOptions,
+    Author, DeleteOptions, Preconditions, Propagation, Registry, Transaction, WriteOptions,
 };
 use crate::cluster::store::Snapshot;
 use crate::object::selector::Selector;
@@ -264,8 +264,7 @@ impl Run<'_> {
     fn write_status(&mut self, status: &ReplicaSetStatus) -> Result<(), Failure> {
         let key = self.object.key.clone();
         let value = serde_json::to_value(status).map_err(|source| Failure::Decode { key: key.clone(), source })?;
-        let update = with_status(self.object, value);
-        Ok(self.transaction.update(&Target::status(key), update, WriteOptions::default())?)
+        set_status(&mut self.transaction, &key, value)
     }
 }
 
