@@ -8,12 +8,12 @@ use super::options::{DeleteOptions, Preconditions, Propagation};
 use super::strategy;
 use super::transaction::Transaction;
 use crate::object::error::About;
-use crate::object::{ApiError, ObjectKey, Reason, kinds};
+use crate::object::{ApiError, ObjectKey, Reason, SYSTEM_NAMESPACE, kinds};
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 /// Namespaces that the cluster cannot do without.
-const IMMORTAL: &[&str] = &["default", "kube-system", "kube-public"];
+const IMMORTAL: &[&str] = &["default", "kube-system", "kube-public", SYSTEM_NAMESPACE];
 
 /// How long a deletion waits for the object's own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

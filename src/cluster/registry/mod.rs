@@ -15,6 +15,7 @@ mod delete;
 mod names;
 mod ownership;
 mod patch;
+mod replacement;
 mod request;
 mod strategy;
 mod update;
@@ -23,8 +24,15 @@ mod pods;
 mod scale;
 mod services;
 
+mod bootstrap;
+
 pub use author::Author;
+pub use bootstrap::bootstrap;
 pub use options::{DeleteOptions, FieldValidation, Patch, Preconditions, Propagation, Target, WriteOptions};
+pub use replacement::asks_for_replacement;
 pub use services::{BadRange, ServiceRange};
 pub use transaction::{Step, StepKind, Transaction};
 pub use verbs::{Deleted, Registry, Written};
+
+#[cfg(test)]
+mod tests;

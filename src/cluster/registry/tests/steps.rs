@@ -1,0 +1,131 @@
+//! Transactions of several steps.
+
+use serde_json::json;
+
+use super::{World, config_map, deployment, key, world};
+use crate::cluster::registry::{DeleteOptions, StepKind, Target, Transaction, WriteOptions};
+use crate::object::{ApiError, Kind, ObjectKey, Reason, kinds};
+
+fn begin(world: &World) -> Transaction {
+    world.registry.begin(&world.author)
+}
+
+fn create(
+    transaction: &mut Transaction,
+    kind: &'static Kind,
+    namespace: &str,
+    object: serde_json::Value,
+) -> Result<(), ApiError> {
+    transaction.create(kind, namespace, object, WriteOptions::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_sees_the_namespace_that_an_earlier_step_made() {
+    let world = world().await;
+    let mut transaction = begin(&world);
+    let refused = create(&mut transaction, kinds::CONFIG_MAP, "new", config_map("a")).unwrap_err();
+    assert_eq!(refused.message, "namespaces \"new\" not found");
+    create(&mut transaction, kinds::NAMESPACE, "", json!({"metadata": {"name": "new"}})).unwrap();
+    create(&mut transaction, kinds::CONFIG_MAP, "new", config_map("a")).unwrap();
+    let before = world.registry.store().revision();
+    let written = transaction.commit().await.unwrap();
+    assert_eq!(written.len(), 2);
+    assert!(written.iter().all(|object| object.meta.revision.0 == before.0 + 1), "one revision for both");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_steps_leave_the_others_usable() {
+    let world = world().await;
+    let mut transaction = begin(&world);
+    create(&mut transaction, kinds::CONFIG_MAP, "default", config_map("a")).unwrap();
+    assert!(create(&mut transaction, kinds::CONFIG_MAP, "default", json!({"data": {"k": 1}})).is_err());
+    let again = create(&mut transaction, kinds::CONFIG_MAP, "default", config_map("a")).unwrap_err();
+    assert_eq!(again.reason, Reason::AlreadyExists);
+    create(&mut transaction, kinds::CONFIG_MAP, "default", config_map("b")).unwrap();
+    assert_eq!(transaction.commit().await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_and_creating_in_one_transaction_replaces_at_one_revision() {
+    let world = world().await;
+    let old = world.create(kinds::DEPLOYMENT, deployment("web")).await;
+    let mut transaction = begin(&world);
+    let target = key(kinds::DEPLOYMENT, "web");
+    transaction.delete(&target, &DeleteOptions::default()).unwrap();
+    create(&mut transaction, kinds::DEPLOYMENT, "default", deployment("web")).unwrap();
+    let step = transaction.step(&target).unwrap();
+    assert_eq!(step.kind, StepKind::Replace);
+    assert_eq!(step.before.as_ref().unwrap().meta.uid, old["metadata"]["uid"].as_str().unwrap());
+    let before = world.registry.store().revision();
+    transaction.commit().await.unwrap();
+    assert_eq!(world.registry.store().revision().0, before.0 + 1);
+    assert_ne!(world.get(&target).unwrap()["metadata"]["uid"], old["metadata"]["uid"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_and_taken_back_is_not_written() {
+    let world = world().await;
+    let before = world.registry.store().revision();
+    let mut transaction = begin(&world);
+    create(&mut transaction, kinds::CONFIG_MAP, "default", config_map("a")).unwrap();
+    transaction.delete(&key(kinds::CONFIG_MAP, "a"), &DeleteOptions::default()).unwrap();
+    assert!(transaction.commit().await.unwrap().is_empty());
+    assert_eq!(world.registry.store().revision(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_refused_whole_when_one_object_has_moved() {
+    let world = world().await;
+    let map = world.create(kinds::CONFIG_MAP, config_map("a")).await;
+    let mut transaction = begin(&world);
+    create(&mut transaction, kinds::CONFIG_MAP, "default", config_map("b")).unwrap();
+    transaction.delete(&key(kinds::CONFIG_MAP, "a"), &DeleteOptions::default()).unwrap();
+    let mut moved = map;
+    moved["data"] = json!({"k": "moved"});
+    let target = Target::from(key(kinds::CONFIG_MAP, "a"));
+    world.registry.update(&world.author, &target, moved, WriteOptions::default()).await.unwrap();
+    assert_eq!(transaction.commit().await.unwrap_err().reason, Reason::Conflict);
+    assert!(world.get(&key(kinds::CONFIG_MAP, "b")).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_of_one_transaction_get_different_addresses() {
+    let world = world().await;
+    let mut transaction = begin(&world);
+    for i in 0..50 {
+        let service =
+            json!({"metadata": {"name": format!("s{i}")}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}});
+        create(&mut transaction, kinds::SERVICE, "default", service).unwrap();
+    }
+    let written = transaction.commit().await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for service in written.iter().map(|object| object.value()) {
+        assert!(seen.insert(service["spec"]["clusterIP"].to_string()), "an address twice");
+        assert!(seen.insert(service["spec"]["ports"][0]["nodePort"].to_string()), "a port twice");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_answers_as_the_write_would_and_stores_nothing() {
+    let world = world().await;
+    let before = world.registry.store().revision();
+    let options = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    let done = world.registry.create(&world.author, kinds::DEPLOYMENT, "default", deployment("web"), options).await;
+    let object = done.unwrap().object.value();
+    assert_eq!(object["spec"]["replicas"], 1);
+    assert!(object["metadata"]["uid"].is_string());
+    assert!(object["metadata"].get("resourceVersion").is_none());
+    assert_eq!(world.registry.store().revision(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generated_name_is_drawn_until_it_is_free() {
+    let world = world().await;
+    let mut names = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        let object = world.create(kinds::CONFIG_MAP, json!({"metadata": {"generateName": "web-"}})).await;
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        assert!(world.get(&ObjectKey::new(kinds::CONFIG_MAP, "default", &name)).is_some());
+        assert!(names.insert(name));
+    }
+}
