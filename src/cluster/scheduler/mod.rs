@@ -22,7 +22,7 @@ mod selectors;
 mod view;
 
 pub use cache::Cache;
-pub use node::NodeInfo;
+pub use node::{NodeInfo, NodeSpec};
 pub use place::{Placed, Unfit, Verdict, place};
 pub use pod::PodInfo;
 pub use preempt::{Preemption, preempt};
