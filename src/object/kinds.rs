@@ -201,6 +201,7 @@ kinds! {
     EVENT = "" / "v1" "Event" "events" "event" ["ev"], [], namespaced, [], Plain, Volatile;
     DEPLOYMENT = "apps" / "v1" "Deployment" "deployments" "deployment" ["deploy"], ["all"], namespaced, [Status, Scale], Spec, Durable;
     REPLICA_SET = "apps" / "v1" "ReplicaSet" "replicasets" "replicaset" ["rs"], ["all"], namespaced, [Status, Scale], Spec, Durable;
+    PRIORITY_CLASS = "scheduling.k8s.io" / "v1" "PriorityClass" "priorityclasses" "priorityclass" ["pc"], [], cluster, [], Plain, Durable;
     ENDPOINT_SLICE = "discovery.k8s.io" / "v1" "EndpointSlice" "endpointslices" "endpointslice" [], [], namespaced, [], Plain, Durable;
     LEASE = "coordination.k8s.io" / "v1" "Lease" "leases" "lease" [], [], namespaced, [], Spec, Volatile;
     APPLICATION = "argoproj.io" / "v1alpha1" "Application" "applications" "application" ["app", "apps"], [], namespaced, [Status], Spec, Durable;

@@ -45,7 +45,9 @@ impl Transaction {
         if owned == Owned::ByChange {
             ownership::record_create(kind, &mut object, &self.author, self.now);
         }
+        let class = self.take_priority_class(kind, &mut object);
         admit::begin(kind, &mut object, self.now)?;
+        class.into_iter().for_each(|class| class.apply(&mut object));
         self.finish_create(kind, namespace, object)
     }
 

@@ -21,6 +21,7 @@ mod strategy;
 mod update;
 
 mod pods;
+mod priority;
 mod scale;
 mod services;
 

@@ -58,6 +58,8 @@ impl Strategy {
             WITH_STATUS
         } else if kind == kinds::ENDPOINTS || kind == kinds::EVENT {
             Self { create_on_update: true, ..PLAIN }
+        } else if kind == kinds::PRIORITY_CLASS {
+            Self { generation: Generation::Spec, ..PLAIN }
         } else if kind == kinds::ENDPOINT_SLICE {
             Self { generation: Generation::Content, ..PLAIN }
         } else if kind == kinds::LEASE {

@@ -13,6 +13,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde_json::Value;
 
 pub use canonical::{quantity, time};
@@ -66,6 +67,7 @@ pub fn decode(kind: &'static Kind, object: &mut Value) -> Result<Vec<String>, Re
         k if k == kinds::EVENT => decode::run::<Event>,
         k if k == kinds::DEPLOYMENT => decode::run::<Deployment>,
         k if k == kinds::REPLICA_SET => decode::run::<ReplicaSet>,
+        k if k == kinds::PRIORITY_CLASS => decode::run::<PriorityClass>,
         k if k == kinds::ENDPOINT_SLICE => decode::run::<EndpointSlice>,
         k if k == kinds::LEASE => decode::run::<Lease>,
         k if k == kinds::APPLICATION => decode::run_with_extras::<Application>,

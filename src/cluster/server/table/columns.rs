@@ -28,6 +28,7 @@ pub fn columns(kind: &'static Kind) -> &'static [Column] {
         k if k == kinds::CONFIG_MAP => CONFIG_MAP,
         k if k == kinds::SECRET => SECRET,
         k if k == kinds::LEASE => LEASE,
+        k if k == kinds::PRIORITY_CLASS => PRIORITY_CLASS,
         k if k == kinds::APPLICATION => APPLICATION,
         _ => NAME_AND_AGE,
     }
@@ -138,6 +139,14 @@ const NAMESPACE: &[Column] = &[NAME, text("Status", "Active, or Terminating whil
 const CONFIG_MAP: &[Column] = &[NAME, text("Data", "Number of entries."), AGE];
 const SECRET: &[Column] = &[NAME, text("Type", "What the secret is for."), text("Data", "Number of entries."), AGE];
 const LEASE: &[Column] = &[NAME, text("Holder", "Who holds the lease."), AGE];
+
+const PRIORITY_CLASS: &[Column] = &[
+    NAME,
+    number("Value", "Priority of the pods that name the class."),
+    Column { type_: "boolean", ..text("Global-Default", "Whether it is for pods that name no class.") },
+    AGE,
+    text("PreemptionPolicy", "Whether its pods may preempt others."),
+];
 
 const APPLICATION: &[Column] = &[
     NAME,

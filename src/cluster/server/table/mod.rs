@@ -37,6 +37,13 @@ pub fn row(kind: &'static Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         k if k == kinds::CONFIG_MAP => vec![name(), json!(count("data") + count("binaryData")), age()],
         k if k == kinds::SECRET => vec![name(), text(&object["type"]), json!(count("data")), age()],
         k if k == kinds::LEASE => vec![name(), text(&object["spec"]["holderIdentity"]), age()],
+        k if k == kinds::PRIORITY_CLASS => vec![
+            name(),
+            object["value"].clone(),
+            json!(object["globalDefault"] == true),
+            age(),
+            text(&object["preemptionPolicy"]),
+        ],
         k if k == kinds::APPLICATION => vec![
             name(),
             text(&status()["sync"]["status"]),
