@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::fields::FieldSet;
 use super::managed::{self, Managed, Manager, Operation, Owned};
 use super::schema::{self, Type};
-use super::structure;
+use super::{structure, typed};
 use crate::object::error::About;
 use crate::object::{ApiError, Cause, Kind, Reason};
 
@@ -149,7 +149,7 @@ fn tracked(kind: &'static Kind, live: &Value, by: &Applier) -> Managed {
     managed
 }
 
-fn check(kind: &Kind, config: &Value) -> Result<(), ApplyError> {
+fn check(kind: &'static Kind, config: &Value) -> Result<(), ApplyError> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (api_version, name) = (text(&config["apiVersion"]), text(&config["kind"]));
     let shown = match api_version.contains('/') {
@@ -168,8 +168,9 @@ fn check(kind: &Kind, config: &Value) -> Result<(), ApplyError> {
         let problem = ".metadata: expected map".to_owned();
         return Err(ApplyError::BadConfig { object: object(), problem });
     }
-    structure::check(schema::of(kind), config)
-        .map_err(|bad| ApplyError::BadConfig { object: object(), problem: bad.to_string() })
+    let problem = typed::problem(kind, config)
+        .or_else(|| structure::check(schema::of(kind), config).err().map(|bad| bad.to_string()));
+    problem.map_or(Ok(()), |problem| Err(ApplyError::BadConfig { object: object(), problem }))
 }
 
 /// The configuration without what this door cannot change.

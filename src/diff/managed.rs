@@ -190,7 +190,9 @@ impl Managed {
             Some(owned) => owned.fields.union(&taken),
             None => taken,
         };
-        self.entries.insert(writer, Owned { api_version, fields, time: Some(now.to_owned()) });
+        // A Scale stands for its object, and has no room for the time of what it owns there.
+        let time = (writer.subresource != "scale").then(|| now.to_owned());
+        self.entries.insert(writer, Owned { api_version, fields, time });
         self.merge_oldest();
     }
 

@@ -13,6 +13,7 @@ pub mod render;
 pub mod schema;
 pub mod strategic;
 pub mod structure;
+mod typed;
 
 #[cfg(test)]
 mod properties;

@@ -6,9 +6,9 @@ use crate::compare::{difference, difference_unordered};
 use crate::door::{Cluster, Reply};
 use crate::tally::{Outcome, Tally, cases};
 
-const FLOOR: usize = 78;
+const FLOOR: usize = 84;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn applies_own_and_yield_fields_as_recorded() {
     let mut tally = Tally::new("apply.json");
     for case in cases("apply.json") {
@@ -43,7 +43,8 @@ async fn replay(case: &Value) -> Outcome {
                 step["status"], step["response"]["message"], got["message"]
             ));
         }
-        let unordered = case["unordered"].as_bool() == Some(true);
+        // Kubernetes names several managers that are in conflict in no fixed order.
+        let unordered = case["unordered"].as_bool() == Some(true) || step["status"] == 409;
         let compare = if unordered { difference_unordered } else { difference };
         let found = match step.get("response") {
             Some(response) => compare(response, &got),

@@ -27,7 +27,7 @@ const ANY: &str = "*";
 /// Fields for which Kubernetes tells empty from absent: required ones, and those whose default is not empty.
 const KEPT: &[(&str, &[&str])] = &[
     (ANY, &["apiVersion", "kind", "optional", "defaultMode", "mode", "appProtocol", "immutable", "apiGroup"]),
-    ("ObjectMeta", &["deletionGracePeriodSeconds"]),
+    ("ObjectMeta", &["deletionGracePeriodSeconds", "managedFields"]),
     ("OwnerReference", &["name", "uid", "controller", "blockOwnerDeletion"]),
     ("Condition", &["type", "status", "reason", "message"]),
     ("LabelSelectorRequirement", &["key", "operator"]),

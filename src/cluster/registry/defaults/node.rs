@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::pod_spec::round_up;
-use super::{fill, present};
+use super::{fill, items, present};
 
 const SYSTEM_INFO: [&str; 10] = [
     "machineID",
@@ -30,6 +30,11 @@ pub fn apply(node: &mut Value) {
     fill(&mut status["daemonEndpoints"]["kubeletEndpoint"], "Port", || 0);
     for name in SYSTEM_INFO {
         fill(&mut status["nodeInfo"], name, || "");
+    }
+    for condition in items(status, "conditions") {
+        for time in ["lastHeartbeatTime", "lastTransitionTime"] {
+            fill(condition, time, || Value::Null);
+        }
     }
     if let Some(capacity) = present(status, "capacity") {
         round_up(capacity);
