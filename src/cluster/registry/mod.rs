@@ -19,6 +19,7 @@ mod replacement;
 mod request;
 mod strategy;
 mod update;
+pub mod validation;
 
 mod pods;
 mod priority;

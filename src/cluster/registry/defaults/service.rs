@@ -14,9 +14,7 @@ pub fn apply(service: &mut Value) {
     let of_type = spec["type"].as_str().unwrap_or_default().to_owned();
     if spec["sessionAffinity"] == "ClientIP" {
         fill(&mut spec["sessionAffinityConfig"]["clientIP"], "timeoutSeconds", || AFFINITY_SECONDS);
-    } else if let Some(members) =
-        spec.as_object_mut().filter(|s| s.get("sessionAffinityConfig").is_some_and(Value::is_null))
-    {
+    } else if let Some(members) = spec.as_object_mut().filter(|spec| spec["sessionAffinity"] == "None") {
         members.remove("sessionAffinityConfig");
     }
     for port in items(spec, "ports") {
