@@ -8,6 +8,7 @@ use super::defaults;
 use super::options::FieldValidation;
 use super::request;
 use super::strategy::Strategy;
+use super::validation;
 use crate::object::{ApiError, Cause, Kind, kinds, schema};
 
 /// Makes a request's body an object of its kind: right in its types, without unknown fields. Gives the
@@ -52,11 +53,11 @@ pub fn begin(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<
 }
 
 /// What is wrong with a new object.
-pub fn validate_new(_kind: &'static Kind, _object: &Value) -> Vec<Cause> {
-    Vec::new()
+pub fn validate_new(kind: &'static Kind, object: &Value) -> Vec<Cause> {
+    validation::create(kind, object)
 }
 
 /// What is wrong with a change.
-pub fn validate_change(_kind: &'static Kind, _new: &Value, _old: &Value) -> Vec<Cause> {
-    Vec::new()
+pub fn validate_change(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
+    validation::update(kind, new, old)
 }

@@ -41,7 +41,7 @@ fn trailing_hyphen(prefix: &str) -> &str {
 }
 
 /// What an update must not change.
-pub fn update(kind: &'static Kind, new: &Value, old: &Value, found: &mut Findings) {
+pub fn update(new: &Value, old: &Value, found: &mut Findings) {
     let at = Path::Root.child("metadata");
     for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         let (was, is) = (&old["metadata"][field], &new["metadata"][field]);
@@ -58,9 +58,6 @@ pub fn update(kind: &'static Kind, new: &Value, old: &Value, found: &mut Finding
             let why = "no new finalizers can be added if the object is being deleted, found new finalizers";
             found.forbidden(at.child("finalizers"), format_args!("{why} []string{{{}}}", names.join(", ")));
         }
-    }
-    if kind == kinds::LEASE && text(&new["metadata"], "resourceVersion").is_empty() {
-        found.invalid_shown(at.child("resourceVersion"), "0", "must be specified for an update");
     }
 }
 

@@ -42,7 +42,7 @@ pub fn create(kind: &'static Kind, object: &Value) -> Vec<Cause> {
 pub fn update(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
     let mut found = Findings::default();
     metadata::create(kind, new, &mut found);
-    metadata::update(kind, new, old, &mut found);
+    metadata::update(new, old, &mut found);
     match kind {
         k if k == kinds::POD => pod::update(new, old, &mut found),
         k if k == kinds::SERVICE => service::immutable(new, old, &mut found),
