@@ -2,7 +2,7 @@
 //! the one place where writes meet them.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::defaults;
 use super::options::FieldValidation;
@@ -17,10 +17,20 @@ use crate::object::{ApiError, Cause, Kind, kinds, schema};
 /// # Errors
 /// `BadRequest` for another kind, a wrong type, or an unknown field when the write is strict.
 pub fn decode(kind: &'static Kind, object: &mut Value, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
-    let unknown = schema::check(kind, object)?;
+    let unknown = keeping_reset(object, |object| schema::check(kind, object))?;
     let warnings = request::unknown_fields(kind, unknown, validation)?;
     complete(kind, object);
     Ok(warnings)
+}
+
+/// An empty `managedFields` asks to forget all owners; bringing the object in order would drop it like any empty list.
+pub fn keeping_reset<T>(object: &mut Value, order: impl FnOnce(&mut Value) -> T) -> T {
+    let resets = object["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
+    let done = order(object);
+    if resets && object["metadata"].is_object() {
+        object["metadata"]["managedFields"] = json!([]);
+    }
+    done
 }
 
 /// Fills in what every object has: `apiVersion`, `kind` and metadata.

@@ -43,6 +43,17 @@ pub fn apply(
     Ok(apply::apply(kind, live, config, &by)?)
 }
 
+/// Takes the time off the author's entry for a subresource: a Scale does not keep it (as in Kubernetes).
+pub fn forget_time(object: &mut Value, author: &Author, subresource: &str) {
+    let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+    for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let of = |name: &str| entry.get(name).and_then(Value::as_str);
+        if of("manager") == Some(&author.manager) && of("subresource") == Some(subresource) {
+            entry.remove("time");
+        }
+    }
+}
+
 /// Whether two states differ in nothing but the times at which managers are said to have written.
 pub fn same(before: &Value, after: &Value) -> bool {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return before == after };

@@ -46,8 +46,10 @@ impl Transaction {
             return Err(ApiError::not_found(key.kind, &key.name));
         }
         let subresource = target.subresource.map(Subresource::as_str);
-        let mut object =
-            ownership::apply(key.kind, live.as_ref(), &config, &self.author, options.force, subresource, self.now)?;
+        let applied =
+            ownership::apply(key.kind, live.as_ref(), &config, &self.author, options.force, subresource, self.now);
+        check_config(key.kind, &config, applied.as_ref().err())?;
+        let mut object = applied?;
         let warnings = admit::decode(key.kind, &mut object, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
@@ -59,11 +61,39 @@ impl Transaction {
                 }
                 self.replace(target, current, object, Owned::Stated)?;
             }
-            None => self.create_decoded(key.kind, &key.namespace, object, Owned::Stated)?,
+            None => {
+                if let Some(uid) = config["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
+                    let why = format!(
+                        "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    );
+                    return Err(ApiError::conflict(key.kind, &key.name, why));
+                }
+                self.create_decoded(key.kind, &key.namespace, object, Owned::Stated)?;
+            }
         }
         self.warn(warnings);
         Ok(())
     }
+}
+
+/// An applied configuration must be right in itself, whoever owns what: an unknown field is never ignored.
+fn check_config(kind: &'static Kind, config: &Value, refused: Option<&ApiError>) -> Result<(), ApiError> {
+    if refused.is_some_and(|error| error.reason != Reason::Conflict) {
+        return Ok(());
+    }
+    let problem = match schema::decode(kind, &mut config.clone()) {
+        Err(refusal) => refusal.to_string(),
+        Ok(unknown) => {
+            let paths = unknown.iter().filter_map(|line| line.split('"').nth(1));
+            let Some(first) = paths.min() else { return Ok(()) };
+            format!(".{first}: field not declared in schema")
+        }
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (namespace, name) = (text(&config["metadata"]["namespace"]), text(&config["metadata"]["name"]));
+    let version = if kind.group.is_empty() { format!("/{}", kind.version) } else { kind.api_version() };
+    let object = format!("{namespace}/{name}; {version}, Kind={}", kind.kind);
+    Err(ApiError::new(Reason::Unknown, format!("failed to create typed patch object ({object}): {problem}")))
 }
 
 /// The object that the patch makes of `current`; not yet checked against its kind.
@@ -86,7 +116,8 @@ fn read_patched(
         Patch::Strategic(document) => go_map(document),
         _ => object.to_string(),
     };
-    let unknown = schema::decode(kind, object).map_err(|refusal| invalid_patch(&shown, &refusal.to_string()))?;
+    let decoded = admit::keeping_reset(object, |object| schema::decode(kind, object));
+    let unknown = decoded.map_err(|refusal| invalid_patch(&shown, &refusal.to_string()))?;
     if validation == FieldValidation::Strict && !unknown.is_empty() {
         let why = format!("strict decoding error: {}", unknown.join(", "));
         return Err(invalid_patch(&shown, &why));

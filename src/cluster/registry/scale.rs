@@ -10,6 +10,8 @@ use super::transaction::Transaction;
 use super::update::Owned;
 use crate::object::{ApiError, Cause, ObjectKey, Reason};
 
+const SCALE: &str = "scale";
+
 /// The Scale of a Deployment or ReplicaSet in its JSON form.
 pub fn of(workload: &Value) -> Value {
     let mut metadata = serde_json::Map::new();
@@ -68,17 +70,52 @@ impl Transaction {
         }
         let mut next = current.clone();
         next["spec"]["replicas"] = json!(replicas);
-        ownership::record_update(key.kind, &current, &mut next, &self.author, Some("scale"), self.now);
-        self.replace(&Target::from(key.clone()), &current, next, Owned::Stated)?;
+        ownership::record_update(key.kind, &current, &mut next, &self.author, Some(SCALE), self.now);
+        self.scaled(key, &current, next)
+    }
+
+    /// Puts a workload whose owners are worked out.
+    fn scaled(&mut self, key: &ObjectKey, current: &Value, mut next: Value) -> Result<(), ApiError> {
+        ownership::forget_time(&mut next, &self.author, SCALE);
+        self.replace(&Target::from(key.clone()), current, next, Owned::Stated)?;
         let answer = self.current(key).map(|workload| of(&workload)).unwrap_or_default();
         self.answer_with(answer);
         Ok(())
     }
 
     pub(super) fn patch_scale(&mut self, key: &ObjectKey, patch: Patch, options: WriteOptions) -> Result<(), ApiError> {
+        if let Patch::Apply(config) = patch {
+            return self.apply_scale(key, &config, options);
+        }
         let current = of(&self.require(key)?);
         let scale = patched(key.kind, &current, &patch)?;
         self.update_scale(key, scale, options)
+    }
+}
+
+impl Transaction {
+    /// Applying a Scale owns the replicas of the workload.
+    fn apply_scale(&mut self, key: &ObjectKey, config: &Value, options: WriteOptions) -> Result<(), ApiError> {
+        let text = |name: &str| config[name].as_str().unwrap_or_default();
+        if (text("apiVersion"), text("kind")) != ("autoscaling/v1", "Scale") {
+            let named = text("apiVersion");
+            let version = if named.contains('/') { named.to_owned() } else { format!("/{named}") };
+            return Err(ApiError::bad_request(format!("invalid object type: {version}, Kind={}", text("kind"))));
+        }
+        let current = self.require(key)?;
+        request::check_name(key, config)?;
+        if let version @ Some(_) = request::named_version(config)? {
+            self.check_version(key, version, &current)?;
+        }
+        let replicas = config["spec"]["replicas"].as_i64().unwrap_or(0);
+        if replicas < 0 {
+            return Err(negative(key, replicas));
+        }
+        let config = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace}, "spec": {"replicas": replicas}});
+        let next =
+            ownership::apply(key.kind, Some(&current), &config, &self.author, options.force, Some(SCALE), self.now)?;
+        self.scaled(key, &current, next)
     }
 }
 
