@@ -17,8 +17,10 @@ mod node;
 mod pods;
 mod sources;
 mod start;
+mod teardown;
 mod volumes;
 mod worker;
 
 pub use logs::{LogError, LogRequest, LogStream};
 pub use start::{Agent, AgentConfig, AgentError, AgentHandle, identity};
+pub use teardown::{TeardownError, teardown};

@@ -40,6 +40,8 @@ pub enum Color {
 pub enum Command {
     /// Run the cluster: control plane, git syncer and one Docker agent
     Up(UpArgs),
+    /// Remove the containers and network rules that a stopped `up` left running
+    Down(DownArgs),
     /// Show the whole story on the local Docker engine, then clean up
     Demo(DemoArgs),
     /// Show what a commit or the work tree would change
@@ -108,6 +110,14 @@ pub enum RuntimeChoice {
     Docker,
     /// No containers at all: pods become ready by themselves (for trying things out)
     Scripted,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  windlass down\n\nThe state stays: `windlass up` brings everything back.")]
+pub struct DownArgs {
+    /// Data directory of the windlass whose containers are removed
+    #[arg(long, value_name = "DIR", env = "WINDLASS_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

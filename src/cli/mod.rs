@@ -3,12 +3,15 @@
 
 pub mod args;
 pub mod client;
+pub mod demo;
+pub mod down;
 pub mod generate;
 pub mod history;
 pub mod logging;
 pub mod output;
 pub mod status;
 pub mod sync;
+pub mod up;
 
 use std::process::ExitCode;
 
@@ -23,6 +26,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Version(args) => generate::version(args),
         Command::Completions(args) => generate::completions(args),
         Command::Man(args) => generate::man(args),
+        Command::Up(args) => up::run(args).await,
+        Command::Down(args) => down::run(args).await,
+        Command::Demo(args) => demo::run(args, &cli.global).await,
         _ => Err(anyhow::anyhow!("later")),
     };
     outcome.unwrap_or_else(|error| fail(&error))

@@ -1,1 +1,0 @@
-//! Composition root: builds all parts out of a configuration and connects them.
