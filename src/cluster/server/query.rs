@@ -6,7 +6,7 @@ use axum::extract::Query;
 use http::{HeaderMap, Uri, header::USER_AGENT};
 
 use crate::cluster::registry::{FieldValidation, WriteOptions};
-use crate::object::selector::{FieldSelector, Selector};
+use crate::object::selector::{BadSelector, FieldSelector, Selector};
 use crate::object::{ApiError, Cause, Reason, Revision};
 
 /// All parameters of a request, in order.
@@ -91,12 +91,11 @@ impl ListQuery {
         let labels = parameters.text("labelSelector").unwrap_or_default();
         let fields = parameters.text("fieldSelector").unwrap_or_default();
         let seconds = parameters.integer("timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+        let unreadable = |bad: BadSelector| ApiError::bad_request(bad.to_string());
         let query = Self {
             watch: parameters.flag("watch"),
-            labels: labels
-                .parse()
-                .map_err(|e: crate::object::selector::BadSelector| ApiError::bad_request(e.to_string()))?,
-            fields: fields.parse().map_err(|e: crate::object::selector::BadSelector| ApiError::bad_request(e.0))?,
+            labels: labels.parse().map_err(unreadable)?,
+            fields: fields.parse().map_err(unreadable)?,
             revision: parameters.text("resourceVersion").map(revision).transpose()?,
             exact: parameters.text("resourceVersionMatch") == Some("Exact"),
             limit: parameters.integer("limit")?.and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0),
@@ -137,8 +136,9 @@ fn forbidden_option(field: &str, why: &str) -> ApiError {
 /// # Errors
 /// When `text` is not a decimal number.
 pub fn revision(text: &str) -> Result<Revision, ApiError> {
-    let message = format!("resourceVersion: Invalid value: {text:?}: must be a decimal number");
-    text.parse().map_err(|_| ApiError::bad_request(message))
+    let message =
+        format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+    text.parse().map_err(|_| ApiError::new(Reason::Unknown, message))
 }
 
 /// `dryRun`, `fieldValidation` and `force` of a write.
