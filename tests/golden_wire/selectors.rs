@@ -27,7 +27,7 @@ async fn lists_select_as_recorded() {
             if is_served(path) { Outcome::of(replay(&client, case, path).await) } else { Outcome::AbsentKind };
         tally.add(case, outcome);
     }
-    tally.finish(102);
+    tally.finish(110);
 }
 
 async fn replay(client: &Client, case: &Value, path: &str) -> Option<String> {

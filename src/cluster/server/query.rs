@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::extract::Query;
 use http::{HeaderMap, Uri, header::USER_AGENT};
 
+use crate::cluster::registry::validation::format;
 use crate::cluster::registry::{FieldValidation, WriteOptions};
-use crate::object::selector::{BadSelector, FieldSelector, Selector};
+use crate::object::selector::{BadSelector, FieldSelector, Operator, Selector};
 use crate::object::{ApiError, Cause, Reason, Revision};
 
 /// All parameters of a request, in order.
@@ -94,7 +95,7 @@ impl ListQuery {
         let unreadable = |bad: BadSelector| ApiError::bad_request(bad.to_string());
         let query = Self {
             watch: parameters.flag("watch"),
-            labels: labels.parse().map_err(unreadable)?,
+            labels: label_selector(labels)?,
             fields: fields.parse().map_err(unreadable)?,
             revision: parameters.text("resourceVersion").map(revision).transpose()?,
             exact: parameters.text("resourceVersionMatch") == Some("Exact"),
@@ -131,6 +132,28 @@ fn forbidden_option(field: &str, why: &str) -> ApiError {
         crate::object::error::About { group: "meta.k8s.io".into(), kind: "ListOptions".into(), ..Default::default() };
     let text = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}");
     ApiError { about: Some(Box::new(about)), causes: vec![cause], ..ApiError::new(Reason::Invalid, text) }
+}
+
+/// A label selector whose keys and values are such as labels can have: any other is a mistake that would select
+/// nothing, or everything.
+fn label_selector(text: &str) -> Result<Selector, ApiError> {
+    let selector: Selector = text.parse().map_err(|bad: BadSelector| ApiError::bad_request(bad.to_string()))?;
+    for requirement in selector.requirements() {
+        let key = &requirement.key;
+        let values: Vec<&String> = match &requirement.operator {
+            Operator::In(values) | Operator::NotIn(values) => values.iter().collect(),
+            _ => Vec::new(),
+        };
+        let of_key = format::qualified_name(key).into_iter().map(|why| ("<nil>".to_owned(), key, why));
+        let of_values = values.into_iter().enumerate().flat_map(|(i, value)| {
+            format::label_value(value).into_iter().map(move |why| (format!("values[{i}][{key}]"), value, why))
+        });
+        if let Some((place, text, why)) = of_key.chain(of_values).next() {
+            let message = format!("unable to parse requirement: {place}: Invalid value: \"{text}\": {why}");
+            return Err(ApiError::bad_request(message));
+        }
+    }
+    Ok(selector)
 }
 
 /// # Errors
