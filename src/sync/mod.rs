@@ -30,6 +30,7 @@ mod tests;
 
 pub use lint::lint;
 pub use mirror::RepoLocation;
+pub use reader::at_revision;
 pub use request::{PlanRequest, PostedDocument};
 pub use syncer::{Progress, SyncConfig, SyncError, Syncer, start};
 pub use trigger::Trigger;
