@@ -62,6 +62,11 @@ pub fn begin(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<
     defaults::create(kind, object, now)
 }
 
+/// Gives an object that replaces `old` what it began with.
+pub fn go_on(kind: &'static Kind, object: &mut Value, old: &Value) {
+    defaults::update(kind, object, old);
+}
+
 /// What is wrong with a new object.
 pub fn validate_new(kind: &'static Kind, object: &Value) -> Vec<Cause> {
     validation::create(kind, object)

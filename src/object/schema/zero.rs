@@ -160,6 +160,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("EndpointSlice", &["addressType"]),
     ("Endpoint", &["addresses", "hostname", "nodeName", "zone"]),
     ("EndpointConditions", &["ready", "serving", "terminating"]),
+    ("PriorityClass", &["value"]),
     ("LeaseSpec", &["holderIdentity", "leaseDurationSeconds", "leaseTransitions", "preferredHolder", "strategy"]),
     // Argo CD's: an automated policy that is switched off by `enabled: false` is not one that is absent.
     ("Automated", &["enabled"]),

@@ -62,6 +62,13 @@ pub fn create(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result
     Ok(())
 }
 
+/// What happens besides to an object that replaces `old`: what a pod was admitted with holds on.
+pub fn update(kind: &'static Kind, object: &mut Value, old: &Value) {
+    if kind == kinds::POD {
+        pod_create::readmit_pod(object, old);
+    }
+}
+
 /// Sets a field that is absent.
 fn fill<V: Into<Value>>(object: &mut Value, field: &str, value: impl FnOnce() -> V) {
     if object[field].is_null() && (object.is_object() || object.is_null()) {

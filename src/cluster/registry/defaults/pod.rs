@@ -43,6 +43,7 @@ fn apply_status(status: &mut Value) {
         status["podIP"] = json!(ip);
     }
     for condition in items(status, "conditions") {
+        fill(condition, "status", || "");
         for time in ["lastProbeTime", "lastTransitionTime"] {
             fill(condition, time, || Value::Null);
         }

@@ -31,6 +31,18 @@ pub fn admit_pod(pod: &mut Value, now: Timestamp) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Gives a pod that is written anew what it was admitted with, where the writer left it out.
+pub fn readmit_pod(pod: &mut Value, old: &Value) {
+    let spec = &mut pod["spec"];
+    for field in ["priority", "preemptionPolicy"] {
+        let was = &old["spec"][field];
+        if !was.is_null() {
+            fill(spec, field, || was.clone());
+        }
+    }
+    tolerations(spec);
+}
+
 fn priority(pod: &mut Value) -> Result<(), ApiError> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let refuse = |why: String| Err(ApiError::forbidden(kinds::POD, &name, why));

@@ -49,6 +49,7 @@ pub fn update(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
         k if k == kinds::CONFIG_MAP => data::immutable(new, old, &["data", "binaryData"], &mut found),
         k if k == kinds::SECRET => data::immutable_secret(new, old, &mut found),
         k if k == kinds::NODE => node::immutable(new, old, &mut found),
+        k if k == kinds::PRIORITY_CLASS => simple::immutable_priority(new, old, &mut found),
         k if k == kinds::ENDPOINT_SLICE => endpoints::immutable(new, old, &mut found),
         _ => {}
     }
@@ -71,6 +72,7 @@ fn content(kind: &'static Kind, object: &Value, found: &mut Findings) {
         k if k == kinds::SECRET => data::secret(object, found),
         k if k == kinds::NODE => node::check(object, found),
         k if k == kinds::LEASE => simple::lease(object, found),
+        k if k == kinds::PRIORITY_CLASS => simple::priority_class(object, found),
         k if k == kinds::EVENT => simple::event(object, found),
         k if k == kinds::APPLICATION => simple::application(object, found),
         _ => {}
