@@ -20,11 +20,15 @@ pub fn whole_seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Replaces the status of an object and leaves the rest as the transaction has it so far: an update of the
-/// status subresource takes more from the request than the status, so the whole object has to be sent.
-pub fn set_status(transaction: &mut Transaction, key: &ObjectKey, status: Value) -> Result<(), Failure> {
+/// Changes an object through its status subresource, where the change is no change of intent. The whole object has
+/// to be sent: an update of the status takes annotations and owner references from the request as well.
+pub fn update_status(
+    transaction: &mut Transaction,
+    key: &ObjectKey,
+    change: impl FnOnce(&mut Value),
+) -> Result<(), Failure> {
     let Some(mut object) = transaction.current(key) else { return Ok(()) };
-    object["status"] = status;
+    change(&mut object);
     Ok(transaction.update(&Target::status(key.clone()), object, WriteOptions::default())?)
 }
 

@@ -11,6 +11,7 @@ mod endpoints;
 mod events;
 mod garbage;
 mod names;
+mod namespace;
 mod pods;
 mod replica_set;
 mod start;

@@ -6,6 +6,7 @@ use super::deployment::DeploymentController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
 use super::garbage::GarbageCollector;
+use super::namespace::{AccountController, NamespaceController};
 use super::replica_set::ReplicaSetController;
 use crate::cluster::registry::Registry;
 use crate::tasks::Tasks;
@@ -32,6 +33,8 @@ pub fn start(registry: Registry, tasks: &Tasks) -> Controllers {
         ("replicaset", engine::start(ReplicaSetController::new(&registry), store, tasks)),
         ("endpoints", engine::start(EndpointsController::new(&registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(&registry), store, tasks)),
+        ("namespace", engine::start(NamespaceController::new(&registry), store, tasks)),
+        ("serviceaccount", engine::start(AccountController::new(&registry), store, tasks)),
     ];
     Controllers { counters }
 }

@@ -2,7 +2,6 @@
 
 mod poll;
 mod refs;
-pub mod webhook;
 
 use std::fmt;
 

@@ -14,7 +14,7 @@ use super::progress::{self, PROGRESSING};
 use super::sets::{REVISION, Set};
 use super::template::{self, HASH_LABEL};
 use crate::cluster::controllers::claims::{Claim, Claimant, could_adopt};
-use crate::cluster::controllers::decode::{decode, is_namespace_terminating, set_status, whole_seconds};
+use crate::cluster::controllers::decode::{decode, is_namespace_terminating, update_status, whole_seconds};
 use crate::cluster::controllers::engine::{Controller, Failure, Next, Source, controllers_of};
 use crate::cluster::controllers::events::{Note, Recorder};
 use crate::cluster::controllers::pods;
@@ -134,12 +134,8 @@ impl DeploymentController {
             let key = ObjectKey::new(kinds::REPLICA_SET, &*object.key.namespace, &*set.name);
             transaction.delete(&key, &options)?;
         }
-        if let Some(revision) = &plan.revision {
-            let patch = json!({"metadata": {"annotations": {REVISION: revision}}});
-            transaction.patch(&Target::from(object.key.clone()), Patch::Merge(patch), WriteOptions::default())?;
-        }
-        if deployment.status.as_ref() != Some(&plan.status) {
-            write_status(&mut transaction, object, &plan.status)?;
+        if deployment.status.as_ref() != Some(&plan.status) || plan.revision.is_some() {
+            write_status(&mut transaction, object, &plan.status, plan.revision.as_deref())?;
         }
         transaction.commit().await?;
         self.recorder.tell(object, &plan.notes).await;
@@ -166,7 +162,7 @@ impl DeploymentController {
             past.set(&mut status, PROGRESSING, "False", "ReplicaSetCreateError", message.clone());
             if status != before {
                 let mut transaction = self.registry.begin(&self.author);
-                write_status(&mut transaction, object, &status)?;
+                write_status(&mut transaction, object, &status, None)?;
                 transaction.commit().await?;
             }
         }
@@ -179,7 +175,7 @@ impl DeploymentController {
         if status.observed_generation.unwrap_or(0) < object.meta.generation {
             status.observed_generation = Some(object.meta.generation);
             let mut transaction = self.registry.begin(&self.author);
-            write_status(&mut transaction, object, &status)?;
+            write_status(&mut transaction, object, &status, None)?;
             transaction.commit().await?;
             let message = "This deployment is selecting all pods. A non-empty selector is required.";
             self.recorder.tell(object, &[Note::warning("SelectingAll", message)]).await;
@@ -266,7 +262,18 @@ fn new_set(owner: &Object, claimant: &Claimant<'_>, set: &Set) -> Result<Value, 
             "template": template}}))
 }
 
-fn write_status(transaction: &mut Transaction, object: &Object, status: &DeploymentStatus) -> Result<(), Failure> {
+/// The revision goes with the status: an annotation that is written otherwise counts as a change of intent.
+fn write_status(
+    transaction: &mut Transaction,
+    object: &Object,
+    status: &DeploymentStatus,
+    revision: Option<&str>,
+) -> Result<(), Failure> {
     let status = serde_json::to_value(status).map_err(|source| Failure::Decode { key: object.key.clone(), source })?;
-    set_status(transaction, &object.key, status)
+    update_status(transaction, &object.key, |object| {
+        object["status"] = status;
+        if let Some(revision) = revision {
+            object["metadata"]["annotations"][REVISION] = json!(revision);
+        }
+    })
 }

@@ -33,6 +33,8 @@ pub fn plan(service: &Service, family: Family, backends: &[Backend]) -> (Vec<End
     for (port, pods) in answering {
         groups.entry(pods).or_default().extend(port);
     }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by(|a, b| a.1.cmp(&b.1));
     let subset = |(pods, ports): (Vec<usize>, Vec<&Port>)| {
         let addresses = |ready: bool| {
             let some = pods.iter().map(|i| listed[*i]).filter(|b| b.ready == ready);

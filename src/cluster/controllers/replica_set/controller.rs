@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::ranking::{Rank, node};
 use super::status::{PodFailure, Pods, next_available, report};
 use crate::cluster::controllers::claims::{Claim, Claimant, could_adopt};
-use crate::cluster::controllers::decode::{decode, is_namespace_terminating, set_status, whole_seconds};
+use crate::cluster::controllers::decode::{decode, is_namespace_terminating, update_status, whole_seconds};
 use crate::cluster::controllers::engine::{Controller, Failure, Next, Source, controllers_of};
 use crate::cluster::controllers::events::{Note, Recorder};
 use crate::cluster::controllers::{names, pods};
@@ -264,7 +264,7 @@ impl Run<'_> {
     fn write_status(&mut self, status: &ReplicaSetStatus) -> Result<(), Failure> {
         let key = self.object.key.clone();
         let value = serde_json::to_value(status).map_err(|source| Failure::Decode { key: key.clone(), source })?;
-        set_status(&mut self.transaction, &key, value)
+        update_status(&mut self.transaction, &key, |object| object["status"] = value)
     }
 }
 
