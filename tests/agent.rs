@@ -132,9 +132,9 @@ async fn a_pod_runs_and_its_status_says_so() {
     assert_eq!((&container["ready"], &container["restartCount"]), (&json!(true), &json!(0)));
     assert!(container["containerID"].as_str().unwrap().starts_with("docker://"));
     assert_eq!(condition(&world.pod("web"), "PodScheduled"), "True", "what others set is kept");
-    for reason in ["Pulled", "Created", "Started"] {
-        assert!(world.reasons().iter().any(|r| r == reason), "{reason} is not in {:?}", world.reasons());
-    }
+    let mut reasons = world.reasons();
+    reasons.sort();
+    assert_eq!(reasons, ["Created", "Pulled", "Started"], "each was done once, and nothing failed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,4 +320,27 @@ async fn a_log_is_that_of_the_container_asked_for() {
     assert_eq!(lines.into_iter().map(|line| line.unwrap()).collect::<Vec<_>>().concat(), b"hello\n");
     let none = world.agent.logs(LogRequest { previous: true, ..request }).await.err().unwrap();
     assert_eq!(none.to_string(), "previous terminated container \"c\" in pod \"web\" not found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_map_shown_as_files_is_followed() {
+    let world = World::start().await;
+    let config_map = |value: &str| json!({"metadata": {"name": "cm", "namespace": "default"}, "data": {"k": value}});
+    world.api.put("/api/v1/configmaps", config_map("one"));
+    world.run(
+        "web",
+        json!({"containers": [{"name": "c", "image": "app:1", "volumeMounts": [{"name": "v",
+        "mountPath": "/etc/app"}]}], "volumes": [{"name": "v", "configMap": {"name": "cm"}}]}),
+    );
+    world.until_ready("web").await;
+    let uid = world.pod("web")["metadata"]["uid"].as_str().unwrap().to_owned();
+    let file = world.data_dir.path().join("pods").join(uid).join("volumes/v/k");
+    let content = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(content(), "one");
+    world.api.put("/api/v1/configmaps", config_map("two"));
+    let took = world.until("the file has changed", |_| content() == "two").await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(world.engine.all().len(), 2, "nothing was restarted for it");
+    world.api.delete_pod("default", "web", None);
+    world.until("its files are gone", |_| !file.exists()).await;
 }

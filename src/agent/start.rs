@@ -129,6 +129,8 @@ fn make(path: &Path) -> Result<PathBuf, AgentError> {
 
 /// Who keeps their pods in this directory is this agent.
 pub fn identity(data_dir: &Path) -> String {
-    let hash = digest::digest(&digest::SHA256, data_dir.as_os_str().as_encoded_bytes());
+    let path = data_dir.canonicalize().or_else(|_| std::path::absolute(data_dir));
+    let path = path.unwrap_or_else(|_| data_dir.to_owned());
+    let hash = digest::digest(&digest::SHA256, path.as_os_str().as_encoded_bytes());
     hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }

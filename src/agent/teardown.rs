@@ -21,8 +21,7 @@ pub enum TeardownError {
 /// # Errors
 /// When the engine or the kernel refuses; what was removed before stays removed.
 pub async fn teardown(runtime: &dyn Runtime, data_dir: &Path) -> Result<usize, TeardownError> {
-    let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-    let agent = identity(&absolute);
+    let agent = identity(data_dir);
     let containers = runtime.containers(&labels::of_agent(&agent)).await?;
     for container in &containers {
         runtime.remove(&container.id).await?;

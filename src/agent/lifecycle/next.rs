@@ -41,7 +41,7 @@ fn wind_down(next: &mut Next, pod: &Pod, seen: &Seen, now: Timestamp) {
 }
 
 fn run(next: &mut Next, pod: &Pod, seen: &Seen, now: Timestamp) {
-    if !seen.memory.volumes_ready {
+    if !seen.memory.volumes_ready || seen.memory.volumes_stale {
         match seen.held_until(&Task::Volumes, now) {
             Some(at) => next.wake_at(at),
             None => next.act(Action::Volumes),

@@ -30,6 +30,8 @@ pub struct Memory {
     /// When the pod was seen to be gone from the API, and the seconds of grace that it had left.
     pub gone: Option<(Timestamp, i64)>,
     pub volumes_ready: bool,
+    /// What the volumes are made from has changed since.
+    pub volumes_stale: bool,
     /// No new connection comes to the pod through a Service.
     pub drained: bool,
     /// The API has let go of the pod.

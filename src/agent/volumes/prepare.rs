@@ -70,7 +70,7 @@ async fn one(context: &Context, pod: &Pod, volume: &Volume) -> Result<(), Volume
         return Ok(());
     }
     let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-    let found = sources::gather(context, namespace, &needs(volume)).await?;
+    let found = sources::gather(context, namespace, &needs_of(volume)).await?;
     let place = Place {
         node_name: context.node_name.clone(),
         host_ip: context.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
@@ -80,8 +80,18 @@ async fn one(context: &Context, pod: &Pod, volume: &Volume) -> Result<(), Volume
     Ok(files::publish(&path, &files)?)
 }
 
-/// The ConfigMaps and Secrets that a volume shows.
-pub fn needs(volume: &Volume) -> Needs {
+/// The ConfigMaps and Secrets that the pod's volumes show.
+pub fn needs(pod: &Pod) -> Needs {
+    let mut all = Needs::default();
+    for volume in pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()) {
+        let needs = needs_of(volume);
+        all.config_maps.extend(needs.config_maps);
+        all.secrets.extend(needs.secrets);
+    }
+    all
+}
+
+fn needs_of(volume: &Volume) -> Needs {
     let mut needs = Needs::default();
     needs.config_maps.extend(volume.config_map.iter().map(|source| source.name.clone()));
     needs.secrets.extend(volume.secret.iter().filter_map(|source| source.secret_name.clone()));

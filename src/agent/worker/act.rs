@@ -27,7 +27,11 @@ impl Worker {
         let (context, pod) = (self.context.clone(), self.pod.clone());
         let work: BoxFuture<'static, Outcome> = match action {
             Action::Stop { id, deadline, why } => return self.stop(&id, deadline, why),
-            Action::Volumes => Box::pin(make::volumes(context, pod)),
+            Action::Volumes => {
+                // A change from now on is one more reason to make them.
+                self.seen.memory.volumes_stale = false;
+                Box::pin(make::volumes(context, pod))
+            }
             Action::CreateSandbox { attempt } => Box::pin(make::sandbox(context, pod, attempt)),
             Action::Start { container, attempt, backoff } => {
                 let Some(sandbox) = self.seen.running_sandbox() else { return };

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use tokio_util::sync::CancellationToken;
 
 use super::images;
-use super::outcome::{Outcome, Problem};
+use super::outcome::{Made, Outcome, Problem};
 use crate::agent::context::Context;
 use crate::agent::events::{Severity, Subject};
 use crate::agent::lifecycle::{Task, spec};
@@ -29,7 +29,7 @@ pub async fn volumes(context: Arc<Context>, pod: Arc<Pod>) -> Outcome {
         context.events.record(Subject::pod(&pod), Severity::Warning, "FailedMount", &message);
         Problem::new("FailedMount", message)
     });
-    Outcome::Made { task: Task::Volumes, id: None, problem }
+    Outcome::Made { task: Task::Volumes, made: None, problem }
 }
 
 pub async fn sandbox(context: Arc<Context>, pod: Arc<Pod>, attempt: u32) -> Outcome {
@@ -42,7 +42,7 @@ pub async fn sandbox(context: Arc<Context>, pod: Arc<Pod>, attempt: u32) -> Outc
             (id, Some(Problem::new("FailedCreatePodSandBox", message)))
         }
     };
-    Outcome::Made { task: Task::Sandbox, id, problem }
+    Outcome::Made { task: Task::Sandbox, made: look(&context, id).await, problem }
 }
 
 pub async fn container(context: Arc<Context>, pod: Arc<Pod>, name: String, place: Place) -> Outcome {
@@ -50,7 +50,7 @@ pub async fn container(context: Arc<Context>, pod: Arc<Pod>, name: String, place
         Ok(id) => (Some(id), None),
         Err((id, problem)) => (id, Some(problem)),
     };
-    Outcome::Made { task: Task::Container(name), id, problem }
+    Outcome::Made { task: Task::Container(name), made: look(&context, id).await, problem }
 }
 
 async fn start(context: &Context, pod: &Pod, name: &str, place: Place) -> Result<String, (Option<String>, Problem)> {
@@ -120,6 +120,13 @@ async fn create_and_start(
         Ok(()) => Ok(id),
         Err(error) => Err((Some(id), error)),
     }
+}
+
+async fn look(context: &Context, id: Option<String>) -> Option<Made> {
+    let id = id?;
+    // When the engine does not answer, the look that follows is tried until it does.
+    let container = context.runtime.inspect(&id).await.ok().flatten();
+    Some(Made { id, container })
 }
 
 /// Removes the containers and files that the pod has left.

@@ -2,6 +2,7 @@
 //! reports the status. Decides nothing itself and never waits for one action before it looks at the next.
 
 mod act;
+mod config;
 mod images;
 mod make;
 mod outcome;
@@ -74,6 +75,8 @@ pub struct Worker {
     look_again: BTreeSet<String>,
     /// Ends what may be dropped half-way (a pull) when the pod is to end.
     starts: CancellationToken,
+    /// Of the ConfigMaps and Secrets that are shown as files.
+    changes: config::Changes,
     reported: Option<PodStatus>,
     reporting: bool,
     report_failed: bool,
@@ -91,6 +94,7 @@ impl Worker {
         let containers = containers.into_iter().map(|c| (c.id.clone(), c)).collect();
         let mut seen = Seen { containers, ..Seen::default() };
         outcome::adopt(&pod, &mut seen);
+        let changes = config::changes(&context.client, &pod);
         Self {
             context,
             desired,
@@ -101,6 +105,7 @@ impl Worker {
             looking: BTreeSet::new(),
             look_again: BTreeSet::new(),
             starts: CancellationToken::new(),
+            changes,
             reported: None,
             reporting: false,
             report_failed: false,
@@ -145,6 +150,7 @@ impl Worker {
                     }
                 }
                 Some(outcome) = self.running.next() => self.apply(outcome),
+                Some(()) = self.changes.next() => self.seen.memory.volumes_stale = true,
                 () = tokio::time::sleep(wait) => self.report_failed = false,
             }
         }

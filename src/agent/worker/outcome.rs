@@ -19,7 +19,7 @@ pub enum Outcome {
     /// A sandbox, a container or the volumes: made, or not.
     Made {
         task: Task,
-        id: Option<String>,
+        made: Option<Made>,
         problem: Option<Problem>,
     },
     Removed {
@@ -56,6 +56,12 @@ pub enum Outcome {
     },
 }
 
+/// A container that was made, as it was seen right after.
+pub struct Made {
+    pub id: String,
+    pub container: Option<Container>,
+}
+
 /// Why something could not be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
@@ -75,17 +81,22 @@ impl Worker {
         let now = self.context.clock.now();
         match outcome {
             Outcome::Looked { id, found } => self.looked(id, found),
-            Outcome::Made { task, id, problem } => {
+            Outcome::Made { task, made, problem } => {
                 self.seen.memory.busy.remove(&task);
+                if let Some(Made { id, container }) = made {
+                    // It is known before its task is over: else the next decision would make it a second time. What a
+                    // look has found meanwhile is newer.
+                    if let Some(container) = container {
+                        self.seen.containers.entry(id.clone()).or_insert(container);
+                    }
+                    self.look(id);
+                }
                 match problem {
                     None => {
                         self.seen.memory.failures.remove(&task);
                         self.seen.memory.volumes_ready |= task == Task::Volumes;
                     }
                     Some(problem) => self.failed(task, problem),
-                }
-                if let Some(id) = id {
-                    self.look(id);
                 }
             }
             Outcome::Removed { id } => {
@@ -187,6 +198,7 @@ impl Worker {
 
     fn failed(&mut self, task: Task, problem: Problem) {
         let now = self.context.clock.now();
+        self.seen.memory.volumes_stale |= task == Task::Volumes;
         let before = self.seen.memory.failures.get(&task);
         let count = before.map_or(0, |failure| failure.count) + 1;
         tracing::debug!(?task, reason = problem.reason, message = problem.message, "not done, will be tried again");
