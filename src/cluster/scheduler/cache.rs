@@ -46,6 +46,12 @@ impl Cache {
         }
     }
 
+    /// The pod is on the node already, and asks for the same.
+    pub fn holds(&self, pod: &PodInfo, node: &str) -> bool {
+        let held = || self.view.node(node)?.pods.iter().find(|held| held.uid == pod.uid);
+        self.home(&pod.uid) == Some(node) && held().is_some_and(|held| pod.asks_as(held))
+    }
+
     /// Counts the pod on the node, and on no other.
     pub fn set_pod(&mut self, pod: Arc<PodInfo>, node: &str) {
         self.remove_pod(&pod.uid);

@@ -53,7 +53,7 @@ impl Rejection {
 }
 
 /// Kinds of changes of the cluster, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wake(u8);
 
 impl Wake {

@@ -18,7 +18,9 @@ pub fn of(unfit: &Unfit, preemption: &Preemption) -> String {
     match preemption {
         Preemption::Room { .. } => why,
         // The other thing that could help is a resource claim that nobody needs; there are none here.
-        Preemption::Refused(refused) => format!("{why} no new claims to deallocate, preemption: {refused}"),
+        Preemption::Awaited(refused) | Preemption::Refused(refused) => {
+            format!("{why} no new claims to deallocate, preemption: {refused}")
+        }
     }
 }
 

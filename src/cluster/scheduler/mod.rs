@@ -28,3 +28,6 @@ pub use pod::PodInfo;
 pub use preempt::{Preemption, preempt};
 pub use start::start;
 pub use view::ClusterView;
+
+#[cfg(test)]
+mod tests;

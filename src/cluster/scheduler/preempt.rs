@@ -19,6 +19,8 @@ const CANDIDATES: usize = 100;
 pub enum Preemption {
     /// These pods go, and the node is kept for the pod meanwhile.
     Room { node: String, victims: Vec<Arc<PodInfo>> },
+    /// Room is being made already.
+    Awaited(String),
     /// Why nothing is preempted.
     Refused(String),
 }
@@ -29,7 +31,7 @@ pub fn preempt(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> Preemption {
         return Preemption::Refused("not eligible due to preemptionPolicy=Never.".into());
     }
     if awaits_its_room(pod, view, unfit) {
-        return Preemption::Refused("not eligible due to a terminating pod on the nominated node.".into());
+        return Preemption::Awaited("not eligible due to a terminating pod on the nominated node.".into());
     }
     let mut reasons: BTreeMap<Cow<'static, str>, usize> = BTreeMap::new();
     let hopeless = unfit.nodes - unfit.crowded.len();

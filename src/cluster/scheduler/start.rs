@@ -197,8 +197,11 @@ impl Scheduler {
             (Some(node), Stage::Bound) if change != Change::Deleted => {
                 self.queue.remove(&object.key);
                 self.cache.forget_nomination(&info.uid);
-                self.cache.set_pod(info, node);
-                self.wake(Wake::PODS, Some(node));
+                // Most news of a pod are of its status.
+                if !self.cache.holds(&info, node) {
+                    self.cache.set_pod(info, node);
+                    self.wake(Wake::PODS, Some(node));
+                }
             }
             (_, Stage::Waiting) if change != Change::Deleted && !info.gated => {
                 if let Some(node) = &info.nominated {
@@ -255,13 +258,17 @@ impl Scheduler {
         self.queue.park(&pod.key, unfit.wake, now);
         let writes = self.writes.clone();
         let (key, uid) = (pod.key.clone(), pod.uid.clone());
-        if let Preemption::Room { node, .. } = &preemption {
-            self.cache.nominate(&pod, node);
+        match &preemption {
+            Preemption::Room { node, .. } => self.cache.nominate(&pod, node),
+            Preemption::Awaited(_) => {}
+            // The node that was kept for it cannot take it any more.
+            Preemption::Refused(_) => self.cache.forget_nomination(&uid),
         }
         let write = async move {
             let outcome = match preemption {
                 Preemption::Room { node, victims } => writes.preempt(&object, &message, &node, &victims).await,
-                Preemption::Refused(_) => writes.refuse(&object, &message).await,
+                Preemption::Awaited(_) => writes.refuse(&object, &message, pod.nominated.as_deref()).await,
+                Preemption::Refused(_) => writes.refuse(&object, &message, None).await,
             };
             Done { pod: key, uid, binding: false, outcome }
         };

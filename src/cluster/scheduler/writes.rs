@@ -44,13 +44,13 @@ impl Writes {
         .await
     }
 
-    /// Notes why the pod is on no node.
+    /// Notes why the pod is on no node, and the node that is kept for it, if one is.
     ///
     /// # Errors
     /// When the pod is gone or the store refuses.
-    pub async fn refuse(&self, pod: &Object, message: &str) -> Result<(), ApiError> {
+    pub async fn refuse(&self, pod: &Object, message: &str, nominated: Option<&str>) -> Result<(), ApiError> {
         self.write(pod, |transaction| {
-            self.note(transaction, pod, message, None)?;
+            self.note(transaction, pod, message, nominated)?;
             self.tell(transaction, pod, "Warning", "FailedScheduling", message)
         })
         .await
@@ -109,9 +109,11 @@ impl Writes {
         let condition =
             json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message});
         let changed = set_condition(&mut next, condition, self.registry.clock().now());
-        let renominated = nominated.is_some_and(|node| next["status"]["nominatedNodeName"] != *node);
-        if let Some(node) = nominated {
-            next["status"]["nominatedNodeName"] = json!(node);
+        let renominated = next["status"]["nominatedNodeName"].as_str() != nominated;
+        match (nominated, next["status"].as_object_mut()) {
+            (Some(node), Some(status)) => drop(status.insert("nominatedNodeName".into(), json!(node))),
+            (None, Some(status)) => drop(status.remove("nominatedNodeName")),
+            (_, None) => {}
         }
         if changed || renominated {
             transaction.update(&Target::status(pod.key.clone()), next, WriteOptions::default())?;
