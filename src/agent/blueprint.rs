@@ -11,8 +11,9 @@ use super::lifecycle::spec;
 use super::runtime::{ContainerSpec, Isolation, Mount, Namespaces, Network, NetworkMode, Resources, Security};
 use crate::object::quantity::Quantity;
 
-/// The kernel takes the sandbox last: with it goes the network of the pod.
-const SANDBOX_OOM_SCORE: i64 = -998;
+/// Never below 0: not every engine (a rootless one, one in a container) may protect processes from the kernel. The order
+/// is a kubelet's all the same: who asked for nothing goes first, sandboxes and who has what it asked for go last.
+const LAST_TO_GO: i64 = 0;
 /// The least weight that the kernel knows.
 const LEAST_SHARES: i64 = 2;
 
@@ -78,7 +79,7 @@ pub fn sandbox(pod: &Pod, attempt: u32, agent_id: &str, network: &Network) -> Co
         name: name(pod, "POD", attempt),
         image: SANDBOX_IMAGE.to_owned(),
         labels: common_labels(pod, agent_id, labels::ROLE_SANDBOX, "POD", attempt),
-        resources: Resources { oom_score: SANDBOX_OOM_SCORE, cpu_shares: Some(LEAST_SHARES), ..Resources::default() },
+        resources: Resources { oom_score: LAST_TO_GO, cpu_shares: Some(LEAST_SHARES), ..Resources::default() },
         isolation: Isolation {
             network: if host_network { NetworkMode::Host } else { NetworkMode::Named(network.name.clone()) },
             namespaces: if spec.host_ipc == Some(true) { Namespaces::Host } else { Namespaces::Shareable },
@@ -156,7 +157,7 @@ fn resources(pod: &Pod, container: &Container) -> Resources {
         // 500m of a CPU are 50 ms in each 100 ms; the kernel takes no less than 1 ms.
         cpu_quota: cpu_limit.filter(|millis| *millis > 0).map(|millis| (millis.saturating_mul(100)).max(1000)),
         oom_score: match qos {
-            Some("Guaranteed") => -997,
+            Some("Guaranteed") => LAST_TO_GO,
             // Who asked for little goes first: 1000 minus the asked for share of (say) 16 GiB, in thousandths.
             Some("Burstable") => (1000 - memory_request.saturating_mul(1000) / (16 << 30)).clamp(2, 999),
             _ => 1000,

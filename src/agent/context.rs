@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::events::Recorder;
-use super::network::Proxy;
+use super::network::{Bridge, Proxy};
 use super::runtime::{Network, Runtime};
 use crate::object::Clock;
 
@@ -24,6 +24,8 @@ pub struct Context {
     pub events: Recorder,
     pub proxy: Proxy,
     pub network: Network,
+    /// Where this machine's kernel is ours to configure.
+    pub bridge: Option<Bridge>,
     pub host_ip: Option<IpAddr>,
 }
 

@@ -17,6 +17,9 @@ pub const DEMO_IMAGE: &str = "windlass-demo";
 /// The tags of the demo application: two that work, one that ends at its start, one that never becomes ready.
 pub const DEMO_TAGS: [&str; 4] = ["v1.0", "v1.1", "broken", "unready"];
 
+/// Fixed, so that the same content is the same image.
+const CREATED: &str = "2026-01-01T00:00:00Z";
+
 /// An image to be loaded.
 #[derive(Clone, Debug)]
 pub struct Archive {
@@ -96,11 +99,10 @@ fn archive(recipe: &Recipe<'_>) -> Archive {
     let image = json!({
         "architecture": architecture,
         "os": "linux",
-        // Fixed, so that the same content is the same image.
-        "created": "1970-01-01T00:00:00Z",
+        "created": CREATED,
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", sha256(&layer))]},
-        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "windlass"}],
+        "history": [{"created": CREATED, "created_by": "windlass"}],
     });
     let image = image.to_string();
     let config_name = format!("{}.json", sha256(image.as_bytes()));

@@ -71,8 +71,8 @@ impl Agent {
         }
         let facts = node::facts(engine, control_plane);
         let events = Recorder::start(client.clone(), node_name.clone(), clock, tasks);
-        let place = network.then(|| (bridge, pod_network.clone()));
-        let proxy = Proxy::start(&client, place, tasks);
+        let bridge = network.then_some(bridge);
+        let proxy = Proxy::start(&client, bridge.clone().map(|bridge| (bridge, pod_network.clone())), tasks);
         let (health, health_seen) = watch::channel(true);
         let (registered, registered_seen) = watch::channel(false);
         let context = Arc::new(Context {
@@ -85,6 +85,7 @@ impl Agent {
             events,
             proxy,
             network: pod_network,
+            bridge,
             host_ip: facts.address,
         });
         let heartbeat = Heartbeat { client, node_name, facts, runtime: runtime.clone(), clock, health, registered };

@@ -100,7 +100,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
         ready: is_ready,
         shutdown: tasks.token().clone(),
     };
-    let router = server::router(api, axum::Router::new());
+    let router = server::router(api, syncer.as_ref().map(Syncer::routes).unwrap_or_default());
     let now = clock.now();
     let authority = pki::Authority::open(&config.data_dir.join("pki"), now)?;
     let tls = authority.server_config(&server::names_of(address, &config.node_name), now)?;

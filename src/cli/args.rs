@@ -54,7 +54,7 @@ pub enum Command {
     Rollback(RollbackArgs),
     /// Sync now instead of at the next trigger
     Sync(SyncArgs),
-    /// Check manifests offline: syntax, kinds, unknown fields
+    /// Check manifests offline: syntax, kinds, unknown fields, values, policies
     Lint(LintArgs),
     /// Print the version
     Version(VersionArgs),
@@ -228,11 +228,16 @@ pub struct SyncArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  windlass lint deploy/\n\nExit code: 0 nothing found, 1 findings, 2 error.")]
+#[command(
+    after_help = "Example:\n  windlass lint deploy/\n  windlass lint --policies policies/ deploy/\n\nExit code: 0 nothing found, 1 findings, 2 error."
+)]
 pub struct LintArgs {
     /// File or folder to check
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
+    /// Folder of policies (ValidatingAdmissionPolicy manifests) to check against, too
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
     /// How to show it
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub output: Format,

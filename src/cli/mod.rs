@@ -4,11 +4,14 @@
 pub mod args;
 pub mod client;
 pub mod demo;
+pub mod diff;
 pub mod down;
 pub mod generate;
 pub mod history;
+pub mod lint;
 pub mod logging;
 pub mod output;
+pub mod rollback;
 pub mod status;
 pub mod sync;
 pub mod up;
@@ -20,6 +23,9 @@ pub use args::{Cli, Command};
 /// Exit codes: 0 done, 1 differences (`diff`) or findings (`lint`), 2 error.
 pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command {
+        Command::Diff(args) => diff::run(args, &cli.global).await,
+        Command::Rollback(args) => rollback::run(args),
+        Command::Lint(args) => lint::run(args).await,
         Command::Status(args) => status::run(args, &cli.global).await,
         Command::History(args) => history::run(args, &cli.global).await,
         Command::Sync(args) => sync::run(args, &cli.global).await,
@@ -29,7 +35,6 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Up(args) => up::run(args).await,
         Command::Down(args) => down::run(args).await,
         Command::Demo(args) => demo::run(args, &cli.global).await,
-        _ => Err(anyhow::anyhow!("later")),
     };
     outcome.unwrap_or_else(|error| fail(&error))
 }

@@ -1,5 +1,7 @@
 //! Label selectors, as text (`app=web,tier in (a,b),!old`) and as the `LabelSelector` of workloads; field selectors.
 
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -30,7 +32,7 @@ pub enum Operator {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unable to parse requirement: {0}")]
+#[error("{0}")]
 pub struct BadSelector(pub String);
 
 impl Selector {
@@ -95,62 +97,6 @@ impl Operator {
     }
 }
 
-impl std::str::FromStr for Selector {
-    type Err = BadSelector;
-
-    fn from_str(text: &str) -> Result<Self, BadSelector> {
-        let mut requirements = Vec::new();
-        for part in split_outside_parentheses(text) {
-            if !part.is_empty() {
-                requirements.push(parse_requirement(part)?);
-            }
-        }
-        Ok(Self { requirements })
-    }
-}
-
-fn split_outside_parentheses(text: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0;
-    let outside = move |c: char| {
-        depth += i32::from(c == '(') - i32::from(c == ')');
-        c == ',' && depth == 0
-    };
-    text.split(outside).map(str::trim)
-}
-
-fn parse_requirement(text: &str) -> Result<Requirement, BadSelector> {
-    let one = |value: &str| BTreeSet::from([value.trim().to_owned()]);
-    let number =
-        |value: &str| value.trim().parse().map_err(|_| BadSelector(format!("{text:?}: {value:?} is not an integer")));
-    let (key, operator) = if let Some(key) = text.strip_prefix('!') {
-        (key, Operator::DoesNotExist)
-    } else if let Some((key, value)) = text.split_once("!=") {
-        (key, Operator::NotIn(one(value)))
-    } else if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        (key, Operator::In(one(value)))
-    } else if let Some((key, value)) = text.split_once('>') {
-        (key, Operator::GreaterThan(number(value)?))
-    } else if let Some((key, value)) = text.split_once('<') {
-        (key, Operator::LessThan(number(value)?))
-    } else if let Some((head, values)) = text.split_once('(') {
-        let values = values.strip_suffix(')').ok_or_else(|| BadSelector(format!("{text:?}: expected ')'")))?;
-        let set = values.split(',').map(|v| v.trim().to_owned()).collect();
-        match head.trim().rsplit_once(char::is_whitespace) {
-            Some((key, "in")) => (key, Operator::In(set)),
-            Some((key, "notin")) => (key, Operator::NotIn(set)),
-            _ => return Err(BadSelector(format!("{text:?}: expected in or notin"))),
-        }
-    } else {
-        (text, Operator::Exists)
-    };
-    let key = key.trim();
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if key.is_empty() || !key.chars().all(legal) {
-        return Err(BadSelector(format!("{text:?}: {key:?} is not a label key")));
-    }
-    Ok(Requirement { key: key.to_owned(), operator })
-}
-
 /// A field selector: terms over paths such as `metadata.name` or `spec.nodeName`, all of which must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FieldSelector {
@@ -173,25 +119,6 @@ impl FieldSelector {
     /// The value that the selector demands of `path`, if it demands one.
     pub fn exact(&self, path: &str) -> Option<&str> {
         self.terms.iter().find(|t| t.equal && t.path == path).map(|t| t.value.as_str())
-    }
-}
-
-impl std::str::FromStr for FieldSelector {
-    type Err = BadSelector;
-
-    fn from_str(text: &str) -> Result<Self, BadSelector> {
-        let term = |part: &str| {
-            let (path, value, equal) = if let Some((path, value)) = part.split_once("!=") {
-                (path, value, false)
-            } else if let Some((path, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-                (path, value, true)
-            } else {
-                return Err(BadSelector(format!("invalid selector: '{text}'; can't understand '{part}'")));
-            };
-            Ok(FieldTerm { path: path.to_owned(), value: value.to_owned(), equal })
-        };
-        let terms = text.split(',').filter(|p| !p.is_empty()).map(term).collect::<Result<_, _>>()?;
-        Ok(Self { terms })
     }
 }
 
@@ -222,9 +149,6 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(text.parse::<Selector>().unwrap().matches(&web), want, "{text}");
         }
-        for bad in ["a in b", "a in (b", "=x", "a b", "n>x"] {
-            assert!(bad.parse::<Selector>().is_err(), "{bad}");
-        }
     }
 
     #[test]
@@ -232,6 +156,5 @@ mod tests {
         let fields: FieldSelector = "spec.nodeName=,status.phase!=Failed".parse().unwrap();
         assert!(fields.matches(|p| if p == "status.phase" { "Running".into() } else { String::new() }));
         assert_eq!(fields.exact("spec.nodeName"), Some(""));
-        assert!("x".parse::<FieldSelector>().is_err());
     }
 }

@@ -12,6 +12,7 @@ use super::stage::{self, MANAGER, Scope};
 use super::worker::Worker;
 use super::{application, status};
 use crate::cluster::registry::{Step, StepKind};
+use crate::diff::changes;
 use crate::object::ObjectKey;
 use crate::object::application::ApplicationStatus;
 
@@ -165,11 +166,10 @@ fn describe(step: &Step) -> String {
     let before = before.value();
     let who = last_writer(&before).map(|who| format!(", written last by {who}")).unwrap_or_default();
     let fields = match &step.after {
-        Some(after) => super::plan::changes(&before, after).into_iter().map(|change| change.path).collect::<Vec<_>>(),
+        Some(after) => changes::between(step.key.kind, Some(&before), Some(after)),
         None => Vec::new(),
     };
-    let fields: Vec<_> =
-        fields.iter().filter(|path| !path.starts_with("metadata.generation")).take(5).cloned().collect();
+    let fields: Vec<_> = fields.into_iter().map(|change| change.path).take(5).collect();
     format!(
         "{}: {} changed{who}; put back",
         step.key,

@@ -1,32 +1,138 @@
-//! What a sync would change, out of a staged transaction: the same steps that a sync would commit. Pure.
+//! What a sync of given documents would change, in a transaction that is never committed: strictly read-only, and
+//! computed by the same code that syncs.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::diff::plan::FieldChange;
+use super::mirror::Commit;
+use super::render::Document;
+use super::stage::{self, CHANGE_CAUSE, Scope};
+use super::tracking::TRACKING_ANNOTATION;
+use crate::cluster::registry::{Registry, Transaction};
+use crate::diff::changes;
+use crate::diff::plan::{Action, FieldChange, Plan, PlanStep, SourceError};
+use crate::object::ObjectKey;
 
-/// The fields that differ, by path.
-pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
-    let mut found = Vec::new();
-    compare("", Some(before), Some(after), &mut found);
-    found
+/// What is to be planned.
+pub struct Request<'a> {
+    pub application: &'a str,
+    /// Commit in full, or `work tree`.
+    pub revision: String,
+    pub commit: Option<&'a Commit>,
+    pub documents: &'a [Document],
+    /// Plan as if these were deployed, in place of what is.
+    pub base: Option<&'a [Document]>,
+    pub inventory: &'a [ObjectKey],
+    /// What is wrong with the documents already; with any, nothing is planned to be pruned, since a document that
+    /// could not be read is not one that is gone.
+    pub errors: Vec<SourceError>,
+    pub warnings: Vec<String>,
 }
 
-fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<FieldChange>) {
-    if before == after {
-        return;
+/// Computes the plan.
+pub fn plan(registry: &Registry, request: Request) -> Plan {
+    let live = registry.snapshot();
+    let mut transaction = registry.begin(&stage::author(request.commit));
+    let mut inventory = request.inventory.to_vec();
+    let mut before = BTreeMap::new();
+    if let Some(base) = request.base {
+        let scope = Scope {
+            application: request.application,
+            commit: None,
+            documents: base,
+            inventory: &inventory,
+            verified: None,
+        };
+        stage::stage(&mut transaction, &live, scope);
+        before = transaction.steps().map(|step| (step.key.clone(), step.after.clone())).collect();
+        inventory.extend(base.iter().map(|document| document.key.clone()));
     }
+    if !request.errors.is_empty() {
+        inventory.clear();
+    }
+    let scope = Scope {
+        application: request.application,
+        commit: request.commit,
+        documents: request.documents,
+        inventory: &inventory,
+        verified: None,
+    };
+    let mut staged = stage::stage(&mut transaction, &live, scope);
+    let pruned: BTreeSet<ObjectKey> = staged.pruned.iter().cloned().collect();
+    let steps = steps(&transaction, &before, &pruned, request.documents);
+    let touched = steps.iter().filter(|step| step.action != Action::Prune).count();
+    let mut errors = request.errors;
+    let failed: BTreeSet<(String, u32)> = staged.errors.iter().map(|e| (e.file.clone(), e.line)).collect();
+    errors.append(&mut staged.errors);
+    errors.sort();
+    let mut warnings = request.warnings;
+    warnings.append(&mut staged.warnings);
+    let plan = Plan {
+        id: String::new(),
+        application: request.application.to_owned(),
+        revision: request.revision,
+        base: transaction.base().0,
+        steps,
+        unchanged: request.documents.len().saturating_sub(touched + failed.len()),
+        errors,
+        warnings,
+    };
+    plan.sealed()
+}
+
+fn steps(
+    transaction: &Transaction,
+    before: &BTreeMap<ObjectKey, Option<Value>>,
+    pruned: &BTreeSet<ObjectKey>,
+    documents: &[Document],
+) -> Vec<PlanStep> {
+    let places: BTreeMap<&ObjectKey, &Document> = documents.iter().map(|d| (&d.key, d)).collect();
+    let mut found: Vec<(ObjectKey, PlanStep)> = Vec::new();
+    for step in transaction.steps() {
+        let before = match before.get(&step.key) {
+            Some(before) => before.clone(),
+            None => step.before.as_ref().map(|object| object.value()),
+        };
+        let after = step.after.as_ref().filter(|_| !pruned.contains(&step.key));
+        let Some((action, changes)) = difference(&step.key, before.as_ref(), after) else { continue };
+        let source = places.get(&step.key).map(ToString::to_string).unwrap_or_default();
+        found.push((
+            step.key.clone(),
+            PlanStep {
+                action,
+                api_version: step.key.kind.api_version(),
+                kind: step.key.kind.kind.to_owned(),
+                namespace: step.key.namespace.clone(),
+                name: step.key.name.clone(),
+                source,
+                changes,
+            },
+        ));
+    }
+    found.sort_by(|(a, x), (b, y)| {
+        let prunes = (x.action == Action::Prune).cmp(&(y.action == Action::Prune));
+        prunes.then_with(|| super::order::compare(a, b))
+    });
+    found.into_iter().map(|(_, step)| step).collect()
+}
+
+/// `None` when nothing differs that anybody means.
+fn difference(key: &ObjectKey, before: Option<&Value>, after: Option<&Value>) -> Option<(Action, Vec<FieldChange>)> {
+    let mut changes = changes::between(key.kind, before, after);
+    // Bookkeeping that goes along with every change is no change.
+    changes.retain(|change| !change.path.contains(CHANGE_CAUSE));
     match (before, after) {
-        (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
-            names.sort();
-            names.dedup();
-            for name in names {
-                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                if below != "metadata.managedFields" && below != "metadata.resourceVersion" {
-                    compare(&below, a.get(name), b.get(name), found);
-                }
-            }
+        (None, None) => None,
+        (Some(_), None) => Some((Action::Prune, Vec::new())),
+        (None, Some(_)) => {
+            changes.retain(|change| !change.path.contains(TRACKING_ANNOTATION));
+            Some((Action::Create, changes))
         }
-        _ => found.push(FieldChange { path: path.to_owned(), from: before.cloned(), to: after.cloned() }),
+        (Some(before), Some(after)) if before["metadata"]["uid"] != after["metadata"]["uid"] => {
+            Some((Action::Replace, changes))
+        }
+        _ if changes.is_empty() => None,
+        _ => Some((Action::Update, changes)),
     }
 }

@@ -1,10 +1,11 @@
 //! Reads a commit: its words and what its manifests declare. Blocking; the syncer calls it on a thread of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use git2::Oid;
 
-use super::mirror::{Commit, Mirror, MirrorError};
+use super::mirror::{Commit, Mirror, MirrorError, RepoLocation};
 use super::render::{self, Cache, Folder, Rendered, TreeError};
 use crate::diff::plan::SourceError;
 
@@ -25,6 +26,22 @@ pub struct Reading {
     pub rendered: Arc<Rendered>,
     /// Keeps the commit's files in the cache.
     _folder: Option<Arc<Folder>>,
+}
+
+/// What the repository at or around `path` declares below its folder `below` at a revision, with its commit.
+///
+/// # Errors
+/// When there is no repository, no such revision, or the repository cannot be read.
+pub fn at_revision(
+    path: &Path,
+    revision: &str,
+    below: &str,
+    namespace: &str,
+) -> Result<(Commit, Rendered), MirrorError> {
+    let mirror = Mirror::open(path, &RepoLocation::Local(path.to_owned()))?;
+    let id = mirror.resolve(revision)?;
+    let Reading { commit, rendered, .. } = Reader::new(mirror, below, namespace).read(id)?;
+    Ok((commit, Arc::unwrap_or_clone(rendered)))
 }
 
 impl Reader {

@@ -11,6 +11,7 @@ use super::render::Document;
 use super::{order, tracking};
 use crate::cluster::registry::{
     Author, DeleteOptions, FieldValidation, Patch, Propagation, StepKind, Target, Transaction, WriteOptions,
+    asks_for_replacement,
 };
 use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
@@ -19,7 +20,7 @@ use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds};
 /// Field manager of everything that comes from git.
 pub const MANAGER: &str = "windlass";
 /// `kubectl rollout history` shows it.
-const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
+pub const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 /// What the server fills in; a manifest that was exported from a cluster carries them.
 const SERVER_FIELDS: &[&str] =
     &["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "deletionTimestamp"];
@@ -99,22 +100,27 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
 fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
     let key = &document.key;
     let live = transaction.current(key);
-    let cause = scope.commit.filter(|_| key.kind == kinds::DEPLOYMENT).map(change_cause);
     let own_cause = document.object()["metadata"]["annotations"].get(CHANGE_CAUSE).is_some();
-    let Some(cause) = cause.filter(|_| !own_cause) else {
+    if key.kind != kinds::DEPLOYMENT || own_cause {
         return apply_object(transaction, key, desired(scope.application, document, None));
-    };
+    }
     // The cause names the commit that changed the Deployment, not the newest one: it is only renewed when
     // something else changes too.
-    let previous = live.as_ref().and_then(|live| live["metadata"]["annotations"][CHANGE_CAUSE].as_str());
-    if live.is_some() {
+    if let Some(live) = &live {
+        let previous = live["metadata"]["annotations"][CHANGE_CAUSE].as_str();
         apply_object(transaction, key, desired(scope.application, document, previous))?;
         let step = transaction.step(key).map(|step| step.kind);
         if matches!(step, None | Some(StepKind::Keep)) {
             return Ok(());
         }
     }
-    apply_object(transaction, key, desired(scope.application, document, Some(&cause)))
+    match scope.commit {
+        None if live.is_some() => Ok(()),
+        commit => {
+            let cause = commit.map(change_cause);
+            apply_object(transaction, key, desired(scope.application, document, cause.as_deref()))
+        }
+    }
 }
 
 fn change_cause(commit: &Commit) -> String {
@@ -125,7 +131,7 @@ fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -
     let options = WriteOptions { validation: FieldValidation::Strict, force: true, dry_run: false };
     let target = Target::from(key.clone());
     match transaction.patch(&target, Patch::Apply(object.clone()), options) {
-        Err(refused) if is_immutable(&refused) => {
+        Err(refused) if asks_for_replacement(&refused) => {
             let delete = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
             transaction.delete(key, &delete)?;
             if transaction.current(key).is_some() {
@@ -136,13 +142,6 @@ fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -
         }
         other => other,
     }
-}
-
-/// Nothing but immutable fields stands in the way.
-fn is_immutable(error: &ApiError) -> bool {
-    error.reason == Reason::Invalid
-        && !error.causes.is_empty()
-        && error.causes.iter().all(|cause| cause.message.contains("field is immutable"))
 }
 
 /// The object to apply: what the manifest says, plus where it belongs.

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::mirror::Commit;
+use super::tracking;
 use super::trigger::Trigger;
-use super::{health, tracking};
+use crate::diff::health::{Health, Level, health};
 use crate::diff::plan::SourceError;
 use crate::object::ObjectKey;
 use crate::object::application::{
-    ApplicationCondition, ApplicationStatus, HistoryEntry, InitiatedBy, OperationState, ResourceResult, ResourceStatus,
-    Source, SyncResult, SyncStatus,
+    ApplicationCondition, ApplicationStatus, HealthStatus, HistoryEntry, InitiatedBy, OperationState, ResourceResult,
+    ResourceStatus, Source, SyncResult, SyncStatus,
 };
 use crate::object::clock::{rfc3339, rfc3339_micro};
 
@@ -169,10 +170,17 @@ pub fn refresh_health(
 ) {
     for resource in &mut status.resources {
         let Some(key) = tracking::key_of(resource).filter(|key| changed(key)) else { continue };
-        resource.health = health::status_of(live(&key).as_ref());
+        let judged = live(&key).map_or_else(Health::missing, |object| health(key.kind, &object));
+        resource.health = Some(judged.into());
     }
-    let known = status.resources.iter().filter_map(|r| r.health.as_ref());
-    status.health.status = health::worst(known).as_str().to_owned();
+    let known = status.resources.iter().filter_map(|r| r.health.as_ref()).map(level);
+    status.health.status = known.max().unwrap_or_default().to_string();
+}
+
+/// Reads a level back from its word.
+fn level(health: &HealthStatus) -> Level {
+    let all = [Level::Healthy, Level::Suspended, Level::Progressing, Level::Missing, Level::Degraded];
+    all.into_iter().find(|level| level.to_string() == health.status).unwrap_or(Level::Unknown)
 }
 
 fn resources(keys: &[ObjectKey]) -> Vec<ResourceStatus> {

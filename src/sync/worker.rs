@@ -169,10 +169,11 @@ impl Worker {
             return;
         };
         if application::wants_refresh(&object) {
+            self.look(Trigger::Refresh).await;
+            // That it goes is the answer to who asked.
             if let Err(error) = application::clear_refresh(&self.shared.registry, &self.shared.application).await {
                 tracing::warn!(%error, "the refresh annotation cannot be removed");
             }
-            self.look(Trigger::Refresh).await;
         }
     }
 

@@ -74,7 +74,7 @@ impl FakeApi {
         state.revision += 1;
         let revision = state.revision;
         if object["metadata"]["uid"].is_null() {
-            object["metadata"]["uid"] = json!(format!("uid-{revision}"));
+            object["metadata"]["uid"] = json!(uuid::Uuid::new_v4().to_string());
         }
         if object["metadata"]["creationTimestamp"].is_null() {
             object["metadata"]["creationTimestamp"] = json!(clock::rfc3339(self.clock.now()));

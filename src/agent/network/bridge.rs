@@ -78,6 +78,19 @@ impl Bridge {
         nft::run("iptables", &insert, "").await
     }
 
+    /// Lets a pod reach itself over a Service. Where the kernel shows bridged packets to the rules, the answer to such a
+    /// connection leaves the bridge by the port that it came from, which a bridge does only when told to.
+    pub async fn reflect(&self) {
+        let ports = Path::new("/sys/class/net").join(self.device()).join("brif");
+        let Ok(mut entries) = tokio::fs::read_dir(&ports).await else { return };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let mode = entry.path().join("hairpin_mode");
+            if let Err(error) = tokio::fs::write(&mode, "1").await {
+                tracing::debug!(%error, path = %mode.display(), "a pod will not reach itself over a Service");
+            }
+        }
+    }
+
     fn exception(&self) -> [String; 9] {
         let device = self.device();
         ["DOCKER-USER", "-o", &device, "-m", "conntrack", "--ctstate", "DNAT", "-j", "ACCEPT"].map(str::to_owned)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -330,8 +331,10 @@ impl Docker {
         let unusable = || RuntimeError::Refused { message: format!("network {:?} has no usable subnet", spec.name) };
         let mut configs = found.ipam.and_then(|ipam| ipam.config).unwrap_or_default().into_iter();
         let config = configs.find(|c| c.subnet.as_ref().is_some_and(|s| s.contains('.'))).ok_or_else(unusable)?;
-        let gateway = config.gateway.and_then(|g| g.split('/').next()?.parse().ok()).ok_or_else(unusable)?;
         let subnet = config.subnet.ok_or_else(unusable)?;
+        // Not every engine names the gateway of a network: it is the subnet's first address.
+        let named = config.gateway.and_then(|gateway| gateway.split('/').next()?.parse().ok());
+        let gateway = named.or_else(|| first_address(&subnet)).ok_or_else(unusable)?;
         Ok(Some(Network { name: spec.name.clone(), bridge: spec.bridge.clone(), subnet, gateway }))
     }
 
@@ -340,6 +343,11 @@ impl Docker {
         let signal = found.and_then(|found| found.config?.stop_signal).filter(|signal| !signal.is_empty());
         signal.unwrap_or_else(|| "SIGTERM".to_owned())
     }
+}
+
+fn first_address(subnet: &str) -> Option<IpAddr> {
+    let base: Ipv4Addr = subnet.split('/').next()?.parse().ok()?;
+    Some(IpAddr::V4(Ipv4Addr::from_bits(base.to_bits() + 1)))
 }
 
 fn equal(label: &Label) -> String {

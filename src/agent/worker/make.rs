@@ -35,7 +35,12 @@ pub async fn volumes(context: Arc<Context>, pod: Arc<Pod>) -> Outcome {
 pub async fn sandbox(context: Arc<Context>, pod: Arc<Pod>, attempt: u32) -> Outcome {
     let blueprint = blueprint::sandbox(&pod, attempt, &context.agent_id, &context.network);
     let (id, problem) = match create_and_start(&context, &blueprint).await {
-        Ok(id) => (Some(id), None),
+        Ok(id) => {
+            if let Some(bridge) = &context.bridge {
+                bridge.reflect().await;
+            }
+            (Some(id), None)
+        }
         Err((id, error)) => {
             let message = format!("Failed to create pod sandbox: {error}");
             context.events.record(Subject::pod(&pod), Severity::Warning, "FailedCreatePodSandBox", &message);

@@ -1,7 +1,6 @@
 //! `windlass demo`: the whole story on the local Docker engine, told as it happens. Everything it claims it looks
 //! at: a request that fails, or a state that is not reached, ends it with an error.
 
-mod example;
 mod load;
 mod stage;
 mod story;
@@ -20,7 +19,7 @@ use super::output::Paint;
 use crate::agent::images;
 use crate::agent::runtime::Docker;
 use crate::app::{self, Config, Repo, Running, Storage};
-use crate::sync::RepoLocation;
+use crate::sync::{RepoLocation, example};
 use stage::{Narrator, Repository};
 use story::Story;
 
@@ -66,7 +65,7 @@ async fn tell(narrator: &mut Narrator, dir: &std::path::Path, running: &mut Opti
     println!("windlass demo: git pushes deploy, git reverts roll back, kubectl looks.");
 
     narrator.step("A git repository of manifests, and a cluster that follows it");
-    let repository = Repository::create(&dir.join("shop"), example::FILES).await?;
+    let repository = Repository::create(&dir.join("shop"), example::files()).await?;
     narrator.command("git init shop && cd shop && git add . && git commit -m 'shop: first version'");
     let first = repository.commit("shop: first version").await?;
     narrator.command("windlass up");

@@ -108,7 +108,9 @@ impl Pages {
             return Err(ApiError { retry_after_seconds: Some(1), ..ApiError::new(Reason::Timeout, message) });
         }
         if query.exact && asked < latest.revision() {
-            return self.at(asked).ok_or_else(|| too_old(asked, latest.revision()));
+            return self.at(asked).ok_or_else(|| {
+                ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old.")
+            });
         }
         Ok(latest)
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::extract::Query;
 use http::{HeaderMap, Uri, header::USER_AGENT};
 
+use crate::cluster::registry::validation::format;
 use crate::cluster::registry::{FieldValidation, WriteOptions};
-use crate::object::selector::{FieldSelector, Selector};
+use crate::object::selector::{BadSelector, FieldSelector, Operator, Selector};
 use crate::object::{ApiError, Cause, Reason, Revision};
 
 /// All parameters of a request, in order.
@@ -91,12 +92,11 @@ impl ListQuery {
         let labels = parameters.text("labelSelector").unwrap_or_default();
         let fields = parameters.text("fieldSelector").unwrap_or_default();
         let seconds = parameters.integer("timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+        let unreadable = |bad: BadSelector| ApiError::bad_request(bad.to_string());
         let query = Self {
             watch: parameters.flag("watch"),
-            labels: labels
-                .parse()
-                .map_err(|e: crate::object::selector::BadSelector| ApiError::bad_request(e.to_string()))?,
-            fields: fields.parse().map_err(|e: crate::object::selector::BadSelector| ApiError::bad_request(e.0))?,
+            labels: label_selector(labels)?,
+            fields: fields.parse().map_err(unreadable)?,
             revision: parameters.text("resourceVersion").map(revision).transpose()?,
             exact: parameters.text("resourceVersionMatch") == Some("Exact"),
             limit: parameters.integer("limit")?.and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0),
@@ -134,11 +134,34 @@ fn forbidden_option(field: &str, why: &str) -> ApiError {
     ApiError { about: Some(Box::new(about)), causes: vec![cause], ..ApiError::new(Reason::Invalid, text) }
 }
 
+/// A label selector whose keys and values are such as labels can have: any other is a mistake that would select
+/// nothing, or everything.
+fn label_selector(text: &str) -> Result<Selector, ApiError> {
+    let selector: Selector = text.parse().map_err(|bad: BadSelector| ApiError::bad_request(bad.to_string()))?;
+    for requirement in selector.requirements() {
+        let key = &requirement.key;
+        let values: Vec<&String> = match &requirement.operator {
+            Operator::In(values) | Operator::NotIn(values) => values.iter().collect(),
+            _ => Vec::new(),
+        };
+        let of_key = format::qualified_name(key).into_iter().map(|why| ("<nil>".to_owned(), key, why));
+        let of_values = values.into_iter().enumerate().flat_map(|(i, value)| {
+            format::label_value(value).into_iter().map(move |why| (format!("values[{i}][{key}]"), value, why))
+        });
+        if let Some((place, text, why)) = of_key.chain(of_values).next() {
+            let message = format!("unable to parse requirement: {place}: Invalid value: \"{text}\": {why}");
+            return Err(ApiError::bad_request(message));
+        }
+    }
+    Ok(selector)
+}
+
 /// # Errors
 /// When `text` is not a decimal number.
 pub fn revision(text: &str) -> Result<Revision, ApiError> {
-    let message = format!("resourceVersion: Invalid value: {text:?}: must be a decimal number");
-    text.parse().map_err(|_| ApiError::bad_request(message))
+    let message =
+        format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+    text.parse().map_err(|_| ApiError::new(Reason::Unknown, message))
 }
 
 /// `dryRun`, `fieldValidation` and `force` of a write.

@@ -31,7 +31,7 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// Opens a watch and answers with its stream.
 ///
 /// # Errors
-/// `Expired` when the revision to start from is no longer known.
+/// `Timeout` when a state is asked for that is yet to come.
 pub fn answer(
     server: &Server,
     kind: &'static Kind,
@@ -39,7 +39,11 @@ pub fn answer(
     query: &ListQuery,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let feed = Feed::open(server, kind, filter, query, form)?;
+    let feed = match Feed::open(server, kind, filter, query, form) {
+        // Told in the stream, where clients that lag behind look for it.
+        Err(error) if error.reason == Reason::Expired => return Ok(answer::bytes(StatusCode::OK, error_line(&error))),
+        opened => opened?,
+    };
     let lines = stream::unfold(feed, |mut feed| async move {
         let line = feed.next().await?;
         Some((Ok::<_, std::convert::Infallible>(line), feed))
@@ -155,7 +159,7 @@ impl Feed {
                 Step::Ended(WatchEnd::Expired) => {
                     self.ended = true;
                     let error = ApiError::new(Reason::Expired, "the watch fell too far behind; list again");
-                    return Some(answer::event_line("ERROR", error.to_status().to_string().as_bytes()));
+                    return Some(error_line(&error));
                 }
                 Step::Ended(WatchEnd::Closed) | Step::Over => return None,
             }
@@ -218,6 +222,10 @@ impl Feed {
         }
         one
     }
+}
+
+fn error_line(error: &ApiError) -> Bytes {
+    answer::event_line("ERROR", error.to_status().to_string().as_bytes())
 }
 
 /// The changes after `known`, even when the watchers' side of the store is an instant behind its snapshots.

@@ -12,3 +12,4 @@ pub use assemble::{Document, Rendered, place};
 pub use folder::{FolderError, directory, work_tree};
 pub use manifest::{File, Manifest, is_manifest};
 pub use tree::{Cache, Folder, TreeError, text_of};
+pub use yaml::{Fault, Parsed, parse};

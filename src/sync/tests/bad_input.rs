@@ -71,3 +71,19 @@ async fn a_link_out_of_the_repository_is_refused() {
     assert_eq!(progress.errors, ["passwd.yaml: a symbolic link to \"../../etc/passwd\" leads out of the repository"]);
     assert!(world.find(kinds::CONFIG_MAP, "good").is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_field_is_reported_at_its_own_line() {
+    let web = deployment("web", "web:v1").replace("        image:", "        imagee:");
+    let found = report(&[("web.yaml", Some(&format!("# a comment\n---\n{web}")))]).await;
+    let at: Vec<_> = found.iter().filter(|line| line.starts_with("web.yaml:17: ") && line.contains("imagee")).collect();
+    assert_eq!(at.len(), 1, "{found:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_cluster_refuses_is_reported_at_its_line_too() {
+    let web = deployment("web", "web:v1").replace("replicas: 2", "replicas: -1");
+    let found = report(&[("web.yaml", Some(&web)), ("n.yaml", Some(&config_map("Not_A_Name", "1")))]).await;
+    assert!(found.iter().any(|line| line.starts_with("n.yaml:4: ") && line.contains("metadata.name")), "{found:#?}");
+    assert!(found.iter().any(|line| line.starts_with("web.yaml:6: ") && line.contains("spec.replicas")), "{found:#?}");
+}

@@ -3,6 +3,8 @@
 mod bad_input;
 mod bench;
 mod follow;
+mod plans;
+mod reverts;
 
 use std::path::Path;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod poll;
 mod refs;
+pub mod webhook;
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ mod data;
 mod endpoints;
 mod environment;
 mod field;
-mod format;
+pub mod format;
 mod metadata;
 mod node;
 mod pod;

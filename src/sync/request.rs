@@ -1,0 +1,67 @@
+//! The body of a plan request: documents that the client rendered (a work tree, a commit that the server need not
+//! have), or the name of a revision that the server renders.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::render::{Document, Rendered};
+use crate::diff::plan::SourceError;
+
+/// `POST /apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/NAME/plan`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PlanRequest {
+    /// With documents: what to call them (`work tree`). Without: `REV`, or `A..B` for B as if A were deployed; the
+    /// tip of the followed branch when empty.
+    pub revision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Vec<PostedDocument>>,
+    /// Plan as if these were deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Vec<PostedDocument>>,
+    /// What was wrong when the documents were rendered.
+    pub errors: Vec<SourceError>,
+    pub warnings: Vec<String>,
+}
+
+/// A rendered object and its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PostedDocument {
+    pub object: Value,
+    pub file: String,
+    pub line: u32,
+}
+
+impl PlanRequest {
+    /// Asks what deploying `rendered` would change; `base` is taken as deployed when given.
+    pub fn of(revision: &str, rendered: &Rendered, base: Option<&Rendered>) -> Self {
+        Self {
+            revision: revision.to_owned(),
+            documents: Some(post(rendered)),
+            base: base.map(post),
+            errors: rendered.errors.clone(),
+            warnings: rendered.warnings.clone(),
+        }
+    }
+}
+
+fn post(rendered: &Rendered) -> Vec<PostedDocument> {
+    let posted = |document: &Document| PostedDocument {
+        object: document.object().clone(),
+        file: document.file.to_string(),
+        line: document.line,
+    };
+    rendered.documents.iter().map(posted).collect()
+}
+
+/// Reads posted documents as files are read.
+pub fn receive(posted: Vec<PostedDocument>, mut errors: Vec<SourceError>, namespace: &str) -> Rendered {
+    let mut documents = Vec::with_capacity(posted.len());
+    for PostedDocument { object, file, line } in posted {
+        match Document::new(object, &file, line, namespace) {
+            Ok(document) => documents.push(document),
+            Err(wrong) => errors.extend(wrong),
+        }
+    }
+    Rendered::of_documents(documents, errors)
+}

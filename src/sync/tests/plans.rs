@@ -1,0 +1,130 @@
+//! Plans over HTTP: what they say, and that they write nothing.
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use tower::ServiceExt;
+
+use super::*;
+use crate::diff::plan::{Action, Plan};
+use crate::sync::{PlanRequest, render};
+
+async fn post(syncer: &Syncer, path: &str, body: Value) -> (u16, Value) {
+    let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
+    let answer = syncer.routes().oneshot(request).await.unwrap();
+    let status = answer.status().as_u16();
+    let body = to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+async fn plan(syncer: &Syncer, request: &PlanRequest) -> Plan {
+    let path = "/apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/shop/plan";
+    let (status, body) = post(syncer, path, serde_json::to_value(request).unwrap()).await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_value(body).unwrap()
+}
+
+fn steps(plan: &Plan) -> Vec<(Action, String, String)> {
+    plan.steps.iter().map(|step| (step.action, step.object(), step.source.clone())).collect()
+}
+
+fn revision(text: &str) -> PlanRequest {
+    PlanRequest { revision: text.to_owned(), ..PlanRequest::default() }
+}
+
+/// `web` and `conf` are deployed.
+async fn deployed() -> (World, Syncer, Oid) {
+    let world = World::new().await;
+    let (web, conf) = (deployment("web", "web:v1"), config_map("conf", "one"));
+    let first = world.commit("Ship", &[("web.yaml", Some(&web)), ("conf.yaml", Some(&conf))]);
+    let syncer = world.start().await;
+    settled(&syncer, first).await;
+    (world, syncer, first)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deployed_differs_in_nothing() {
+    let (world, syncer, first) = deployed().await;
+    let revision_before = world.registry.store().revision();
+    let tip = plan(&syncer, &PlanRequest::default()).await;
+    assert_eq!((steps(&tip), tip.unchanged, tip.errors.len()), (vec![], 2, 0), "{tip:?}");
+    assert_eq!(tip.revision, first.to_string());
+    // A work tree of the same files, which no commit names, is the same too.
+    let rendered = render::work_tree(&world.path(), "", "default").unwrap();
+    let same = plan(&syncer, &PlanRequest::of("work tree", &rendered, None)).await;
+    assert_eq!((steps(&same), same.unchanged), (vec![], 2), "{same:?}");
+    assert_eq!(world.registry.store().revision(), revision_before, "a plan writes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_work_tree_is_planned_with_its_uncommitted_files() {
+    let (world, syncer, _) = deployed().await;
+    let write = |name: &str, text: &str| std::fs::write(world.path().join(name), text).unwrap();
+    write("web.yaml", &deployment("web", "web:v2"));
+    write("new.yaml", &config_map("new", "x"));
+    write("ignored.yaml", "not: a manifest\n");
+    write(".gitignore", "ignored.yaml\n");
+    std::fs::remove_file(world.path().join("conf.yaml")).unwrap();
+    let rendered = render::work_tree(&world.path(), "", "default").unwrap();
+    assert_eq!(rendered.errors, []);
+    let revision_before = world.registry.store().revision();
+    let plan = plan(&syncer, &PlanRequest::of("work tree", &rendered, None)).await;
+    let want = [
+        (Action::Create, "ConfigMap default/new", "new.yaml:1"),
+        (Action::Update, "Deployment default/web", "web.yaml:1"),
+        (Action::Prune, "ConfigMap default/conf", ""),
+    ];
+    assert_eq!(steps(&plan), want.map(|(action, object, source)| (action, object.to_owned(), source.to_owned())));
+    let changes: Vec<_> = plan.steps[1].changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(changes, ["spec.template.spec.containers[name=main].image"]);
+    assert_eq!(world.registry.store().revision(), revision_before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_commit_is_planned_after_another() {
+    let (world, syncer, first) = deployed().await;
+    let text = config_map("a", "1");
+    let second = world.commit("A", &[("a.yaml", Some(&text))]);
+    let third = world.commit("B", &[("a.yaml", None), ("b.yaml", Some(&config_map("b", "1")))]);
+    settled(&syncer, third).await;
+    let between = plan(&syncer, &revision(&format!("{second}..{third}"))).await;
+    let found: Vec<_> = steps(&between).into_iter().map(|(action, object, _)| (action, object)).collect();
+    let want = [(Action::Create, "ConfigMap default/b"), (Action::Prune, "ConfigMap default/a")];
+    assert_eq!(found, want.map(|(action, object)| (action, object.to_owned())));
+    let back = plan(&syncer, &revision(&first.to_string())).await;
+    let found: Vec<_> = steps(&back).into_iter().map(|(action, object, _)| (action, object)).collect();
+    assert_eq!(found, [(Action::Prune, "ConfigMap default/b".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_come_with_the_plan_at_their_lines_and_nothing_is_pruned() {
+    let (world, syncer, _) = deployed().await;
+    let web = deployment("web", "web:v1").replace("  replicas: 2\n", "  replica: 2\n");
+    let bad = world.commit("Bad", &[("web.yaml", Some(&web)), ("conf.yaml", Some("a: [\n"))]);
+    settled(&syncer, bad).await;
+    let plan = plan(&syncer, &PlanRequest::default()).await;
+    let errors: Vec<_> = plan.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].starts_with("conf.yaml:"), "{errors:?}");
+    assert!(errors[1].starts_with("web.yaml:6: ") && errors[1].contains("spec.replica"), "{errors:?}");
+    assert_eq!(plan.count(Action::Prune), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_applications_and_revisions_are_refused() {
+    let (_world, syncer, _) = deployed().await;
+    let path = |name: &str| format!("/apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/{name}/plan");
+    assert_eq!(post(&syncer, &path("other"), json!({})).await.0, 404);
+    let (status, body) = post(&syncer, &path("shop"), json!({"revision": "nowhere"})).await;
+    assert_eq!((status, body["kind"].as_str()), (400, Some("Status")));
+    assert_eq!(post(&syncer, &path("shop"), json!({"documents": 5})).await.0, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_makes_the_syncer_look() {
+    let (world, syncer, _) = deployed().await;
+    let conf = config_map("conf", "two");
+    let second = world.commit("Next", &[("conf.yaml", Some(&conf))]);
+    let (status, _) = post(&syncer, "/api/webhook", json!({})).await;
+    assert_eq!(status, 202);
+    world.until("it is deployed", |w| w.application().status.sync.revision == second.to_string()).await;
+}
