@@ -9,6 +9,7 @@ use git2::Oid;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::events::Note;
 use super::mirror::MirrorError;
 use super::reader::{Reader, Reading};
 use super::stage::{self, Scope, Staged};
@@ -38,10 +39,10 @@ enum Failure {
 }
 
 impl Worker {
-    /// Follows the branch to its tip.
-    pub(super) async fn look(&mut self, trigger: Trigger) {
+    /// Makes the cluster as the newest commit of the branch says.
+    pub(super) async fn read(&mut self, trigger: Trigger) {
         let started = self.shared.registry.clock().now();
-        if matches!(trigger, Trigger::Start) {
+        if matches!(trigger, Trigger::Start) && self.current.is_none() {
             self.adopt(started).await;
         }
         let branch = self.shared.branch.clone();
@@ -53,12 +54,17 @@ impl Worker {
         match read.await {
             Ok(None) => {}
             Ok(Some(reading)) => self.follow(reading, &trigger, started).await,
-            Err(error) => {
-                tracing::warn!(%error, "the repository cannot be read; what is deployed stays");
-                self.settled = None;
-                self.tell(None, vec![error.to_string()]);
-                self.write_status(|old, now| status::unreadable(old, &error.to_string(), now)).await;
-            }
+            Err(error) => self.unreadable(&error.to_string()).await,
+        }
+    }
+
+    /// Nobody knows what should be, so everything stays.
+    pub(super) async fn unreadable(&mut self, why: &str) {
+        tracing::warn!(why, "the repository cannot be read; what is deployed stays");
+        self.settled = None;
+        self.tell(None, vec![why.to_owned()]);
+        if self.write_status(|old, now| status::unreadable(old, why, now)).await {
+            self.note(&[Note::warning("RepositoryUnreadable", why)]).await;
         }
     }
 
@@ -92,6 +98,14 @@ impl Worker {
                 self.settled = Some(commit.id);
                 self.retry = None;
                 tracing::info!(commit = %commit.short(), subject = commit.subject, %trigger, changed, "synced");
+                if changed > 0 {
+                    let what = format!(
+                        "commit {} {:?} is deployed, {changed} objects changed",
+                        commit.short(),
+                        commit.subject
+                    );
+                    self.note(&[Note::normal("Synced", what)]).await;
+                }
                 self.tell(Some(commit.id), Vec::new());
             }
             Err(Failure::Commit(condition, errors)) => {
@@ -116,7 +130,14 @@ impl Worker {
     async fn refuse(&mut self, reading: &Reading, condition: &'static str, errors: &[SourceError], started: Timestamp) {
         let commit = &reading.commit;
         tracing::warn!(commit = %commit.short(), errors = errors.len(), first = %errors[0], "not deployed");
-        self.write_status(|old, now| status::refused(old, &Refused { commit, condition, errors, started, now })).await;
+        let next =
+            |old: &ApplicationStatus, now| status::refused(old, &Refused { commit, condition, errors, started, now });
+        if self.write_status(next).await {
+            let what = |error: &SourceError| format!("commit {} is not deployed: {error}", commit.short());
+            let told = errors.iter().take(status::LISTED);
+            let notes: Vec<_> = told.map(|error| Note::warning("SyncFailed", what(error))).collect();
+            self.note(&notes).await;
+        }
         self.tell(Some(commit.id), errors.iter().map(ToString::to_string).collect());
     }
 

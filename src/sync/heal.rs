@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::events::Note;
 use super::stage::{self, MANAGER, Scope};
 use super::worker::Worker;
 use super::{application, status};
@@ -120,7 +121,11 @@ impl Worker {
                             self.verified.insert(document, object.meta.revision);
                         }
                     }
-                    findings.iter().for_each(|finding| tracing::warn!(finding, "drift healed"));
+                    for finding in &findings {
+                        tracing::warn!(finding, "drift healed");
+                    }
+                    let notes: Vec<_> = findings.iter().map(|f| Note::warning("DriftHealed", f.as_str())).collect();
+                    self.note(&notes).await;
                     return;
                 }
                 // Somebody was faster: look again.
@@ -132,29 +137,33 @@ impl Worker {
         }
     }
 
-    /// Computes the new status from the one in the registry and writes it, if it is another.
-    pub(super) async fn write_status(&mut self, next: impl Fn(&ApplicationStatus, Timestamp) -> ApplicationStatus) {
+    /// Computes the new status from the one in the registry and writes it, if it is another. Gives whether it was.
+    pub(super) async fn write_status(
+        &mut self,
+        next: impl Fn(&ApplicationStatus, Timestamp) -> ApplicationStatus,
+    ) -> bool {
         for _ in 0..5 {
-            let Ok(application) = self.application().await else { return };
+            let Ok(application) = self.application().await else { return false };
             let now = self.shared.registry.clock().now();
             let next = next(&application.status, now);
             if next == application.status {
                 self.status = next;
-                return;
+                return false;
             }
             let mut transaction = self.shared.registry.begin(&stage::author(None));
             if let Err(error) = application::set_status(&mut transaction, &self.shared.application, &next) {
                 tracing::warn!(%error, "the Application's status is refused");
-                return;
+                return false;
             }
             match transaction.commit().await {
                 Ok(_) => {
                     self.status = next;
-                    return;
+                    return true;
                 }
                 Err(error) => tracing::debug!(%error, "the Application's status was written by somebody else"),
             }
         }
+        false
     }
 }
 

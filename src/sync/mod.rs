@@ -11,6 +11,7 @@ pub mod trigger;
 
 mod application;
 mod deploy;
+mod events;
 mod heal;
 mod lint;
 mod order;

@@ -32,7 +32,7 @@ pub const DRIFT_WARNING: &str = "DriftWarning";
 /// History entries that are kept when the Application does not say.
 const HISTORY: usize = 10;
 /// Errors that are listed one by one; a status is read by people.
-const LISTED: usize = 20;
+pub const LISTED: usize = 20;
 
 /// A commit that is in the cluster now.
 pub struct Deployed<'a> {

@@ -1,14 +1,15 @@
 //! The handle of a running syncer, and how one is started: opens the repository, makes sure that its Application
 //! exists, and starts the tasks. Everything that decides is in `worker`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use super::application;
-use super::mirror::{Mirror, MirrorError, RepoLocation};
+use super::deploy::blocking;
+use super::mirror::{FetchError, Mirror, MirrorError, Remote, RepoLocation};
 use super::reader::Reader;
 use super::trigger::{self, Trigger};
 use super::worker::Worker;
@@ -46,8 +47,8 @@ pub enum SyncError {
     Repository(#[from] MirrorError),
     #[error("the Application {name} cannot be written: {source}")]
     Application { name: String, source: ApiError },
-    #[error("remote repositories are not supported by this build of the syncer")]
-    Remote,
+    #[error(transparent)]
+    Remote(#[from] FetchError),
 }
 
 /// How far the syncer is; changes after every look at the repository.
@@ -77,6 +78,8 @@ pub(super) struct Shared {
     pub progress: watch::Sender<Progress>,
     /// Locked on blocking threads only.
     pub reader: Mutex<Reader>,
+    /// What the reader's repository is a copy of, unless it is the repository itself.
+    pub remote: Option<Arc<Remote>>,
 }
 
 /// Starts following a repository.
@@ -84,12 +87,8 @@ pub(super) struct Shared {
 /// # Errors
 /// When there is no repository, no branch, or the Application cannot be written.
 pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Result<Syncer, SyncError> {
-    let RepoLocation::Local(path) = &config.repo else { return Err(SyncError::Remote) };
-    let mirror = Mirror::open(path, &config.repo)?;
-    let branch = match &config.branch {
-        Some(branch) => branch.clone(),
-        None => mirror.current_branch()?,
-    };
+    let (location, folder, wanted) = (config.repo.clone(), config.data_dir.clone(), config.branch.clone());
+    let Opened { mirror, branch, remote } = blocking(move || open(&location, &folder, wanted)).await?;
     let refs = mirror.refs_folder().to_owned();
     let application = application::ensure(&registry, &config, &branch, DESTINATION, None)
         .await
@@ -103,12 +102,15 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
         triggers: triggers.clone(),
         progress: watch::Sender::new(Progress::default()),
         reader,
+        remote,
         config,
     });
-    // The watch comes before the first look, so no commit falls between the two.
-    let watching = trigger::watch_refs(&refs, triggers.clone()).inspect_err(|error| {
+    // The watch comes before the first look, so no commit falls between the two. A copy of a remote repository
+    // is written by the worker itself.
+    let watching = shared.remote.is_none().then(|| trigger::watch_refs(&refs, triggers.clone()));
+    if let Some(Err(error)) = &watching {
         tracing::warn!(%error, "commits are noticed by polling only");
-    });
+    }
     let worker = Worker::new(shared.clone(), triggered, tasks.clone());
     let syncer = Syncer { shared };
     syncer.trigger(Trigger::Start);
@@ -118,6 +120,28 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
     });
     tasks.spawn("sync-poll", trigger::poll(syncer.shared.config.poll_interval, triggers));
     Ok(syncer)
+}
+
+struct Opened {
+    mirror: Mirror,
+    branch: String,
+    remote: Option<Arc<Remote>>,
+}
+
+fn open(location: &RepoLocation, folder: &Path, branch: Option<String>) -> Result<Opened, SyncError> {
+    match location {
+        RepoLocation::Local(path) => {
+            let mirror = Mirror::open(path, location)?;
+            let branch = branch.map_or_else(|| mirror.current_branch(), Ok)?;
+            Ok(Opened { mirror, branch, remote: None })
+        }
+        RepoLocation::Remote(url) => {
+            let remote = Remote::open(url, folder)?;
+            let mirror = Mirror::open(remote.copy(), location)?;
+            let branch = branch.map_or_else(|| remote.default_branch(), Ok)?;
+            Ok(Opened { mirror, branch, remote: Some(Arc::new(remote)) })
+        }
+    }
 }
 
 impl Syncer {

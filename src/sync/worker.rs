@@ -4,19 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use git2::Oid;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::events::Note;
 use super::heal::Fights;
+use super::mirror::{FetchError, Remote};
 use super::reader::Reading;
 use super::stage::Verified;
 use super::syncer::Shared;
 use super::trigger::Trigger;
 use super::watching::Watching;
-use super::{application, status, syncer};
+use super::{application, events, status, syncer};
 use crate::object::application::ApplicationStatus;
 use crate::object::{ApiError, ObjectKey};
 use crate::tasks::Tasks;
@@ -42,6 +45,7 @@ pub(super) struct Worker {
     pub retry: Option<(Instant, u32)>,
     /// The status that was written last: given back to an Application that somebody deletes.
     pub status: ApplicationStatus,
+    fetching: Option<Fetching>,
     health_at: Option<Instant>,
     unwell: BTreeSet<ObjectKey>,
 }
@@ -50,6 +54,33 @@ pub(super) struct Worker {
 pub(super) struct Current {
     pub reading: Reading,
     pub places: Arc<HashMap<ObjectKey, usize>>,
+}
+
+/// A fetch that is under way, on a thread that may be left behind when the program ends.
+struct Fetching {
+    trigger: Trigger,
+    outcome: oneshot::Receiver<Result<Oid, FetchError>>,
+    /// What asked for a look meanwhile.
+    again: Option<Trigger>,
+}
+
+impl Fetching {
+    fn begin(remote: Arc<Remote>, branch: String, trigger: Trigger) -> Self {
+        let (done, outcome) = oneshot::channel();
+        let work = move || drop(done.send(remote.fetch(&branch)));
+        if let Err(error) = thread::Builder::new().name("git-fetch".to_owned()).spawn(work) {
+            tracing::warn!(%error, "no thread for a fetch");
+        }
+        Self { trigger, outcome, again: None }
+    }
+}
+
+/// The outcome of the fetch under way; waits for ever when there is none. Dropping the future loses nothing.
+async fn fetched(fetching: &mut Option<Fetching>) -> Result<Oid, FetchError> {
+    match fetching {
+        Some(running) => (&mut running.outcome).await.unwrap_or(Err(FetchError::Abandoned)),
+        None => std::future::pending().await,
+    }
 }
 
 impl Worker {
@@ -66,6 +97,7 @@ impl Worker {
             later: BTreeMap::new(),
             retry: None,
             status: ApplicationStatus::default(),
+            fetching: None,
             health_at: None,
             unwell: BTreeSet::new(),
         }
@@ -80,6 +112,7 @@ impl Worker {
                     let trigger = self.strongest(trigger);
                     self.look(trigger).await;
                 }
+                fetched = fetched(&mut self.fetching) => self.fetched(fetched).await,
                 changed = self.watching.changed() => self.take(changed).await,
                 () = sleep_until(due) => self.wake().await,
             }
@@ -88,20 +121,50 @@ impl Worker {
 
     /// One look serves all waiting triggers; one that a person or a git host asked for names it.
     fn strongest(&mut self, first: Trigger) -> Trigger {
-        let rank = |trigger: &Trigger| match trigger {
-            Trigger::Start => 5,
-            Trigger::Request | Trigger::Refresh => 4,
-            Trigger::Webhook(_) => 3,
-            Trigger::Commit => 2,
-            _ => 1,
-        };
         let mut strongest = first;
         while let Ok(trigger) = self.triggered.try_recv() {
-            if rank(&trigger) > rank(&strongest) {
-                strongest = trigger;
-            }
+            strongest = strongest.or(trigger);
         }
         strongest
+    }
+
+    /// Follows the branch: at once where the repository is here, after a fetch where it is not.
+    pub(super) async fn look(&mut self, trigger: Trigger) {
+        let Some(remote) = self.shared.remote.clone() else {
+            self.read(trigger.clone()).await;
+            self.answer(&trigger).await;
+            return;
+        };
+        if trigger == Trigger::Start {
+            // What was fetched before is deployed even while the remote is down.
+            self.read(trigger.clone()).await;
+        }
+        match &mut self.fetching {
+            // The push may have come after the fetch has begun.
+            Some(running) => running.again = Some(running.again.take().map_or(trigger.clone(), |t| t.or(trigger))),
+            None => self.fetching = Some(Fetching::begin(remote, self.shared.branch.clone(), trigger)),
+        }
+    }
+
+    async fn fetched(&mut self, outcome: Result<Oid, FetchError>) {
+        let Some(Fetching { trigger, again, .. }) = self.fetching.take() else { return };
+        match outcome {
+            Ok(_) => self.read(trigger.clone()).await,
+            Err(error) => self.unreadable(&error.to_string()).await,
+        }
+        self.answer(&trigger).await;
+        if let Some(again) = again {
+            self.look(again).await;
+        }
+    }
+
+    /// Takes the refresh annotation off: that it goes is the answer to who asked.
+    async fn answer(&self, trigger: &Trigger) {
+        if *trigger == Trigger::Refresh
+            && let Err(error) = application::clear_refresh(&self.shared.registry, &self.shared.application).await
+        {
+            tracing::warn!(%error, "the refresh annotation cannot be removed");
+        }
     }
 
     /// The next time at which something is to be done unasked.
@@ -170,11 +233,12 @@ impl Worker {
         };
         if application::wants_refresh(&object) {
             self.look(Trigger::Refresh).await;
-            // That it goes is the answer to who asked.
-            if let Err(error) = application::clear_refresh(&self.shared.registry, &self.shared.application).await {
-                tracing::warn!(%error, "the refresh annotation cannot be removed");
-            }
         }
+    }
+
+    /// Tells of the Application.
+    pub(super) async fn note(&self, notes: &[Note]) {
+        events::tell(&self.shared.registry, &self.shared.application, notes).await;
     }
 
     /// Makes the Application again, with the status that it had.

@@ -21,6 +21,12 @@ async fn report(files: &[(&str, Option<&str>)]) -> Vec<String> {
     assert_eq!(status.history.last().unwrap().revision, good.to_string());
     assert_eq!(status.operation_state.unwrap().phase, "Failed");
     assert_eq!(status.conditions.len(), progress.errors.len());
+    let snapshot = world.registry.snapshot();
+    let events = snapshot.list(kinds::EVENT, SYSTEM_NAMESPACE);
+    let told: Vec<_> = events.map(|event| event.value()["message"].as_str().unwrap().to_owned()).collect();
+    for error in &progress.errors {
+        assert!(told.iter().any(|message| message.contains(error)), "no event says {error}: {told:#?}");
+    }
     world.tasks.stop().await;
     progress.errors
 }

@@ -2,8 +2,10 @@
 
 mod bad_input;
 mod bench;
+mod crashes;
 mod follow;
 mod plans;
+mod remotes;
 mod reverts;
 
 use std::path::Path;

@@ -36,6 +36,20 @@ impl Trigger {
         !matches!(self, Self::Refresh | Self::Request)
     }
 
+    /// Of two triggers that one look serves, the one that tells more.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let rank = |trigger: &Self| match trigger {
+            Self::Start => 5,
+            Self::Refresh => 4,
+            Self::Request => 3,
+            Self::Webhook(_) => 2,
+            Self::Commit => 1,
+            Self::Poll | Self::Drift | Self::Retry => 0,
+        };
+        if rank(&other) > rank(&self) { other } else { self }
+    }
+
     /// Look again even though the branch has not moved since the last look.
     pub fn is_forced(&self) -> bool {
         matches!(self, Self::Refresh | Self::Request | Self::Retry)
