@@ -40,7 +40,8 @@ async fn objects_are_created_changed_and_deleted() {
 async fn create_makes_each_kind_from_its_flags() {
     for program in extremes() {
         let cluster = Cluster::start(&program).await;
-        let cases: [&[&str]; 7] = [
+        let cases: [&[&str]; 8] = [
+            &["create", "priorityclass", "urgent", "--value=1000"],
             &["create", "namespace", "team"],
             &["create", "configmap", "settings", "--from-literal=a=b"],
             &["create", "secret", "generic", "password", "--from-literal=p=\u{fc}ber"],

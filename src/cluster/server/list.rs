@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::accept::Form;
 use super::answer;
 use super::fields::Filter;
-use super::query::{IncludeObject, ListQuery};
+use super::query::{IncludeObject, ListQuery, too_large};
 use crate::cluster::store::Snapshot;
 use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, Revision, kinds};
 
@@ -104,8 +104,7 @@ impl Pages {
     fn snapshot_for(&self, latest: Arc<Snapshot>, query: &ListQuery) -> Result<Arc<Snapshot>, ApiError> {
         let Some(asked) = query.revision.filter(|r| r.0 > 0) else { return Ok(latest) };
         if asked > latest.revision() {
-            let message = format!("Too large resource version: {asked}, current: {}", latest.revision());
-            return Err(ApiError { retry_after_seconds: Some(1), ..ApiError::new(Reason::Timeout, message) });
+            return Err(too_large(asked, latest.revision()));
         }
         if query.exact && asked < latest.revision() {
             return self.at(asked).ok_or_else(|| {
@@ -138,7 +137,7 @@ fn encode(revision: Revision, last: &ObjectKey) -> String {
 fn decode(text: &str) -> Result<Token, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let token = bytes.and_then(|b| serde_json::from_slice(&b).ok());
-    token.ok_or_else(|| ApiError::bad_request("continue key is not valid"))
+    token.ok_or_else(|| ApiError::bad_request("invalid continue token: continue key is not valid"))
 }
 
 /// The objects that can match, by the cheapest way to find them.

@@ -12,15 +12,20 @@ use super::answer;
 use super::api::Server;
 use super::nodes::LogRequest;
 use super::query::Parameters;
-use crate::object::{ApiError, Object, ObjectKey};
+use crate::object::error::About;
+use crate::object::{ApiError, Cause, Object, ObjectKey, Reason};
 
 /// # Errors
 /// The refusal for the client, in Kubernetes's words: kubectl shows them as they are.
 pub async fn serve(server: &Server, key: &ObjectKey, uri: &Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::of(uri)?;
     let pod = server.registry.get(key)?;
-    let (node, request) = locate(&pod, &parameters, server.registry.clock().now())?;
-    let stream = server.nodes.logs(&node, request).await?;
+    let request = log_request(&pod, &parameters, server.registry.clock().now())?;
+    let Some(node) = pod.meta.node.as_deref() else {
+        // A pod that waits for its node has said nothing yet, which is no error.
+        return Ok(answer::bytes(StatusCode::NO_CONTENT, Body::empty()));
+    };
+    let stream = server.nodes.logs(node, request).await?;
     // Followed logs end with the program, so that stopping need not wait for their readers.
     let stream = stream.take_until(server.shutdown.clone().cancelled_owned());
     let mut response = answer::bytes(StatusCode::OK, Body::from_stream(stream));
@@ -28,20 +33,15 @@ pub async fn serve(server: &Server, key: &ObjectKey, uri: &Uri) -> Result<Respon
     Ok(response)
 }
 
-/// Which log of which node a request means.
-fn locate(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<(String, LogRequest), ApiError> {
+/// Which part of which container's log a request means.
+fn log_request(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<LogRequest, ApiError> {
     let value = pod.value();
     let previous = parameters.flag("previous");
     let container = choose_container(pod, &value, parameters.text("container"))?;
-    let Some(node) = pod.meta.node.clone() else {
-        return Err(ApiError::bad_request(format!("pod {} does not have a host assigned", pod.key.name)));
-    };
     check_started(pod, &value, &container, previous)?;
-    let count = |name: &str| -> Result<Option<u64>, ApiError> {
-        parameters
-            .integer(name)?
-            .map(|n| u64::try_from(n).map_err(|_| ApiError::bad_request(format!("{name} must not be negative"))))
-            .transpose()
+    let count = |name: &'static str| -> Result<Option<u64>, ApiError> {
+        let asked = parameters.integer(name)?;
+        asked.map(|n| u64::try_from(n).map_err(|_| negative(pod, name, n))).transpose()
     };
     let since = match (count("sinceSeconds")?, parameters.text("sinceTime")) {
         (Some(seconds), _) => {
@@ -51,7 +51,7 @@ fn locate(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<(Stri
         (None, Some(time)) => Some(time.parse().map_err(|e| ApiError::bad_request(format!("sinceTime: {e}")))?),
         (None, None) => None,
     };
-    let request = LogRequest {
+    Ok(LogRequest {
         namespace: pod.key.namespace.clone(),
         pod: pod.key.name.clone(),
         pod_uid: pod.meta.uid.clone(),
@@ -62,8 +62,16 @@ fn locate(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<(Stri
         tail_lines: count("tailLines")?,
         limit_bytes: count("limitBytes")?,
         since,
-    };
-    Ok((node, request))
+    })
+}
+
+fn negative(pod: &Object, field: &str, value: i64) -> ApiError {
+    let message = format!("Invalid value: {value}: must be greater than or equal to 0");
+    let name = &pod.key.name;
+    let text = format!("PodLogOptions {name:?} is invalid: {field}: {message}");
+    let about = About { name: name.clone(), kind: "PodLogOptions".into(), ..About::default() };
+    let causes = vec![Cause { reason: "FieldValueInvalid".into(), message, field: field.into() }];
+    ApiError { about: Some(Box::new(about)), causes, ..ApiError::new(Reason::Invalid, text) }
 }
 
 fn names<'a>(pod: &'a Value, list: &str) -> Vec<&'a str> {

@@ -11,7 +11,7 @@ use super::accept::form;
 use super::api::Server;
 use super::fields::Filter;
 use super::path::Attributes;
-use super::query::{IncludeObject, ListQuery, Parameters};
+use super::query::{IncludeObject, ListQuery, Parameters, revision, too_large};
 use super::{answer, list, log, watch, write};
 use crate::object::kinds::{self, Subresource};
 use crate::object::{ApiError, Kind, ObjectKey};
@@ -89,7 +89,12 @@ async fn object(server: &Server, key: ObjectKey, at: &Attributes, request: Reque
 
 fn get(server: &Server, key: &ObjectKey, request: &Request) -> Result<Response, ApiError> {
     let form = form(request.headers())?;
-    let include = IncludeObject::of(&Parameters::of(request.uri())?)?;
+    let parameters = Parameters::of(request.uri())?;
+    let include = IncludeObject::of(&parameters)?;
+    let current = server.registry.store().revision();
+    if let Some(asked) = parameters.text("resourceVersion").map(revision).transpose()?.filter(|r| *r > current) {
+        return Err(too_large(asked, current));
+    }
     let object = server.registry.get(key)?;
     Ok(answer::object(StatusCode::OK, &object, form, include, server.registry.clock().now()))
 }

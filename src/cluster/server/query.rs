@@ -6,9 +6,10 @@ use axum::extract::Query;
 use http::{HeaderMap, Uri, header::USER_AGENT};
 
 use crate::cluster::registry::validation::format;
-use crate::cluster::registry::{FieldValidation, WriteOptions};
 use crate::object::selector::{BadSelector, FieldSelector, Operator, Selector};
 use crate::object::{ApiError, Cause, Reason, Revision};
+
+use super::options::{What, Wrong, invalid};
 
 /// All parameters of a request, in order.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,9 @@ impl Parameters {
     /// # Errors
     /// When the value is not an integer.
     pub fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
-        let parse = |v: &str| v.parse().map_err(|_| ApiError::bad_request(format!("{name}: {v:?} is not an integer")));
+        let parse = |v: &str| {
+            v.parse().map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {v:?}: invalid syntax")))
+        };
         self.text(name).map(parse).transpose()
     }
 }
@@ -92,12 +95,18 @@ impl ListQuery {
         let labels = parameters.text("labelSelector").unwrap_or_default();
         let fields = parameters.text("fieldSelector").unwrap_or_default();
         let seconds = parameters.integer("timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+        let watch = parameters.flag("watch");
+        let asked_revision = |text: &str| {
+            // A watch is refused by a layer that has no word for the reason.
+            let listed = |error: ApiError| ApiError::bad_request(format!("invalid resource version: {error}"));
+            revision(text).map_err(|error| if watch { error } else { listed(error) })
+        };
         let unreadable = |bad: BadSelector| ApiError::bad_request(bad.to_string());
         let query = Self {
-            watch: parameters.flag("watch"),
+            watch,
             labels: label_selector(labels)?,
             fields: fields.parse().map_err(unreadable)?,
-            revision: parameters.text("resourceVersion").map(revision).transpose()?,
+            revision: parameters.text("resourceVersion").map(asked_revision).transpose()?,
             exact: parameters.text("resourceVersionMatch") == Some("Exact"),
             limit: parameters.integer("limit")?.and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0),
             continue_token: parameters.text("continue").map(str::to_owned),
@@ -111,27 +120,25 @@ impl ListQuery {
     }
 
     fn check(&self, parameters: &Parameters) -> Result<(), ApiError> {
-        let versions = parameters.text("resourceVersionMatch");
-        let refusal = if self.send_initial_events && versions != Some("NotOlderThan") {
-            Some("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-        } else if self.watch && versions.is_some() && !parameters.flag("sendInitialEvents") {
-            Some("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
-        } else if !self.watch && versions.is_some() && self.revision.is_none() {
-            Some("resourceVersionMatch is forbidden unless resourceVersion is provided")
-        } else {
-            None
-        };
-        refusal.map_or(Ok(()), |why| Err(forbidden_option("resourceVersionMatch", why)))
+        let matching = parameters.text("resourceVersionMatch");
+        let forbidden = |why| Wrong { field: "resourceVersionMatch", what: What::Forbidden(why) };
+        let mut wrong = Vec::new();
+        if self.send_initial_events && matching != Some("NotOlderThan") {
+            wrong.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        } else if self.watch && matching.is_some() && !self.send_initial_events {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            wrong.push(forbidden(why));
+            if let Some(other) = matching.filter(|m| *m != "NotOlderThan") {
+                let what = What::Unsupported(format!("{other:?}"), "\"NotOlderThan\"");
+                wrong.push(Wrong { field: "resourceVersionMatch", what });
+            }
+        } else if !self.watch && matching.is_some() && self.revision.is_none() {
+            wrong.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        } else if self.exact && self.revision == Some(Revision(0)) {
+            wrong.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(invalid("ListOptions", &wrong)) }
     }
-}
-
-fn forbidden_option(field: &str, why: &str) -> ApiError {
-    let message = format!("Forbidden: {why}");
-    let cause = Cause { reason: "FieldValueForbidden".into(), message: message.clone(), field: field.into() };
-    let about =
-        crate::object::error::About { group: "meta.k8s.io".into(), kind: "ListOptions".into(), ..Default::default() };
-    let text = format!("ListOptions.meta.k8s.io \"\" is invalid: {field}: {message}");
-    ApiError { about: Some(Box::new(about)), causes: vec![cause], ..ApiError::new(Reason::Invalid, text) }
 }
 
 /// A label selector whose keys and values are such as labels can have: any other is a mistake that would select
@@ -164,38 +171,12 @@ pub fn revision(text: &str) -> Result<Revision, ApiError> {
     text.parse().map_err(|_| ApiError::new(Reason::Unknown, message))
 }
 
-/// `dryRun`, `fieldValidation` and `force` of a write.
-///
-/// # Errors
-/// When a parameter has a value that means nothing.
-pub fn write_options(parameters: &Parameters) -> Result<WriteOptions, ApiError> {
-    let validation = match parameters.text("fieldValidation") {
-        None | Some("Warn") => FieldValidation::Warn,
-        Some("Strict") => FieldValidation::Strict,
-        Some("Ignore") => FieldValidation::Ignore,
-        Some(other) => {
-            return Err(ApiError::new(
-                Reason::Invalid,
-                format!(
-                    "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-                ),
-            ));
-        }
-    };
-    Ok(WriteOptions { validation, force: parameters.flag("force"), dry_run: dry_run(parameters)? })
-}
-
-/// # Errors
-/// When `dryRun` is anything but `All`.
-pub fn dry_run(parameters: &Parameters) -> Result<bool, ApiError> {
-    match parameters.text("dryRun") {
-        None => Ok(false),
-        Some("All") => Ok(true),
-        Some(other) => Err(ApiError::new(
-            Reason::Invalid,
-            format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""),
-        )),
-    }
+/// A state was asked for that the store has yet to reach.
+pub fn too_large(asked: Revision, current: Revision) -> ApiError {
+    let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+    let what = "Too large resource version".to_owned();
+    let cause = Cause { reason: "ResourceVersionTooLarge".into(), message: what, field: String::new() };
+    ApiError { causes: vec![cause], retry_after_seconds: Some(1), ..ApiError::new(Reason::Timeout, message) }
 }
 
 /// The client program and its field manager: `fieldManager`, else the User-Agent up to its first `/`.
@@ -231,8 +212,6 @@ mod tests {
         {
             assert!(ListQuery::of(&parameters(query)).is_err(), "{query}");
         }
-        assert!(write_options(&parameters("dryRun=Some")).is_err());
-        assert!(write_options(&parameters("dryRun=All")).unwrap().dry_run);
     }
 
     #[test]

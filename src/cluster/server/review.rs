@@ -117,7 +117,7 @@ fn verb(name: &str) -> &'static str {
 async fn answered(request: Request, answer: impl FnOnce(&mut Value)) -> Response {
     let read = async {
         let (parts, bytes) = body::read(request).await?;
-        let review = body::decode(body::encoding(&parts)?, &bytes)?;
+        let review = body::decode_plain("Review", &parts, &bytes)?;
         if review.is_object() { Ok(review) } else { Err(ApiError::bad_request("a review must be an object")) }
     };
     match read.await {

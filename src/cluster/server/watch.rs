@@ -19,7 +19,7 @@ use super::api::Server;
 use super::fields::Filter;
 use super::list::{candidates, too_old};
 use super::metrics::Watching;
-use super::query::{IncludeObject, ListQuery};
+use super::query::{IncludeObject, ListQuery, too_large};
 use super::{answer, table};
 use crate::cluster::registry::Registry;
 use crate::cluster::store::{Change, Event, Watch, WatchEnd, WatchError};
@@ -97,8 +97,7 @@ impl Feed {
         let replay = asked.is_none() || query.send_initial_events;
         let snapshot = registry.snapshot();
         if let Some(asked) = asked.filter(|asked| replay && *asked > snapshot.revision()) {
-            let message = format!("Too large resource version: {asked}, current: {}", snapshot.revision());
-            return Err(ApiError { retry_after_seconds: Some(1), ..ApiError::new(Reason::Timeout, message) });
+            return Err(too_large(asked, snapshot.revision()));
         }
         let known = if replay { snapshot.revision() } else { asked.unwrap_or_default() };
         let watch = subscribe(registry, kind, known)?;

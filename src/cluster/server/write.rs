@@ -14,13 +14,12 @@ use super::body::{self, PatchType};
 use super::fields::Filter;
 use super::identity::Identity;
 use super::list::{self, Page};
+use super::options;
 use super::path::Attributes;
 use super::query::{self, IncludeObject, ListQuery, Parameters};
-use crate::cluster::registry::{
-    Author, DeleteOptions, Deleted, Patch, Preconditions, Propagation, Target, WriteOptions, Written,
-};
+use crate::cluster::registry::{Author, DeleteOptions, Deleted, Patch, Target, WriteOptions, Written};
 use crate::object::kinds::Subresource;
-use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, kinds};
+use crate::object::{ApiError, Kind, Object, ObjectKey, kinds};
 
 /// A write, read out of its request but for the body.
 pub struct WriteRequest {
@@ -38,7 +37,7 @@ impl WriteRequest {
         let parameters = Parameters::of(&parts.uri)?;
         Ok(Self {
             author: author(parts, &parameters),
-            options: query::write_options(&parameters)?,
+            options: options::of_write(&parts.method, &parameters)?,
             form: form(&parts.headers)?,
             include: IncludeObject::of(&parameters)?,
             parameters,
@@ -78,9 +77,9 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
-    let object = body::decode(body::encoding(&parts)?, &bytes)?;
+    let (object, duplicates) = body::decode_object(kind, &parts, &bytes, write.options.validation)?;
     let written = server.registry.create(&write.author, kind, &at.namespace, object, write.options).await?;
-    Ok(write.answer(server, &written))
+    Ok(answer::warn(write.answer(server, &written), &duplicates))
 }
 
 /// PUT of an object, or of its status or finalizers.
@@ -90,9 +89,9 @@ pub async fn create(
 pub async fn update(server: &Server, target: &Target, request: Request) -> Result<Response, ApiError> {
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
-    let object = body::decode(body::encoding(&parts)?, &bytes)?;
+    let (object, duplicates) = body::decode_object(target.key.kind, &parts, &bytes, write.options.validation)?;
     let written = server.registry.update(&write.author, target, object, write.options).await?;
-    Ok(write.answer(server, &written))
+    Ok(answer::warn(write.answer(server, &written), &duplicates))
 }
 
 /// # Errors
@@ -108,19 +107,21 @@ pub async fn patch(server: &Server, target: &Target, request: Request) -> Result
 /// # Errors
 /// The refusal for the client.
 pub fn decode_patch(parts: &Parts, bytes: &Bytes, write: &WriteRequest) -> Result<Patch, ApiError> {
-    let json =
-        || serde_json::from_slice(bytes).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")));
+    let malformed = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
+    let json = || {
+        serde_json::from_slice(bytes).map_err(|e| match e.is_eof() {
+            true => malformed("unexpected end of JSON input".into()),
+            false => malformed(e.to_string()),
+        })
+    };
     Ok(match body::patch_type(parts)? {
         PatchType::Json => Patch::Json(json()?),
         PatchType::Merge => Patch::Merge(json()?),
         PatchType::Strategic => Patch::Strategic(json()?),
-        PatchType::Apply if write.parameters.text("fieldManager").is_none() => {
-            return Err(ApiError::new(
-                Reason::Invalid,
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-            ));
+        PatchType::Apply => {
+            options::require_manager(&write.parameters)?;
+            Patch::Apply(body::yaml(bytes).map_err(malformed)?)
         }
-        PatchType::Apply => Patch::Apply(body::yaml(bytes)?),
     })
 }
 
@@ -168,7 +169,7 @@ pub async fn delete_collection(
 pub async fn bind(server: &Server, pod: &ObjectKey, request: Request) -> Result<Response, ApiError> {
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
-    let binding = body::decode(body::encoding(&parts)?, &bytes)?;
+    let binding = body::decode_plain("Binding", &parts, &bytes)?;
     let bound = server.registry.bind(&write.author, pod, &binding, write.options).await?;
     Ok(write.answer_with(server, StatusCode::CREATED, &bound))
 }
@@ -180,50 +181,16 @@ pub async fn bind(server: &Server, pod: &ObjectKey, request: Request) -> Result<
 pub async fn evict(server: &Server, pod: &ObjectKey, request: Request) -> Result<Response, ApiError> {
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
-    let eviction = body::decode(body::encoding(&parts)?, &bytes)?;
-    let options = options_of(&eviction["deleteOptions"], &write)?;
+    let eviction = body::decode_plain("Eviction", &parts, &bytes)?;
+    let options = options::of_delete(&eviction["deleteOptions"], &write.parameters, write.options.dry_run)?;
     let evicted = server.registry.evict(&write.author, pod, &eviction, &options).await?;
     Ok(write.answer_with(server, StatusCode::CREATED, &evicted))
 }
 
 /// The `DeleteOptions` of a request.
 fn delete_options(parts: &Parts, write: &WriteRequest, bytes: &Bytes) -> Result<DeleteOptions, ApiError> {
-    let body = if bytes.is_empty() { Value::Null } else { body::decode(body::encoding(parts)?, bytes)? };
-    options_of(&body, write)
-}
-
-/// The options of a body, which win, and of the query.
-fn options_of(body: &Value, write: &WriteRequest) -> Result<DeleteOptions, ApiError> {
-    let parameters = &write.parameters;
-    let in_body = body["dryRun"].as_array().is_some_and(|all| all.iter().any(|v| v == "All"));
-    let named = body["propagationPolicy"].as_str().or_else(|| parameters.text("propagationPolicy"));
-    let propagation = match (named, body["orphanDependents"].as_bool()) {
-        (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
-        (Some("Foreground"), _) => Some(Propagation::Foreground),
-        (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
-        (None, None) => None,
-        (Some(other), _) => {
-            let message = format!(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
-                 supported values: \"Foreground\", \"Background\", \"Orphan\""
-            );
-            return Err(ApiError::new(Reason::Invalid, message));
-        }
-    };
-    let grace = match body["gracePeriodSeconds"].as_i64() {
-        Some(seconds) => Some(seconds),
-        None => parameters.integer("gracePeriodSeconds")?,
-    };
-    let conditions = &body["preconditions"];
-    Ok(DeleteOptions {
-        grace_period_seconds: grace,
-        propagation,
-        preconditions: Preconditions {
-            uid: conditions["uid"].as_str().map(str::to_owned),
-            revision: conditions["resourceVersion"].as_str().map(query::revision).transpose()?,
-        },
-        dry_run: in_body || write.options.dry_run,
-    })
+    let body = if bytes.is_empty() { Value::Null } else { body::decode_plain("DeleteOptions", parts, bytes)? };
+    options::of_delete(&body, &write.parameters, write.options.dry_run)
 }
 
 /// The target of a write to an object or to one of the subresources that the registry itself knows.

@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use serde_json::{Map, Value, json};
 
 use super::super::health;
@@ -57,6 +58,7 @@ fn infer(kind: &'static Kind, schemas: &Schemas) -> String {
         k if k == kinds::EVENT => Schemas::add::<Event>,
         k if k == kinds::DEPLOYMENT => Schemas::add::<Deployment>,
         k if k == kinds::REPLICA_SET => Schemas::add::<ReplicaSet>,
+        k if k == kinds::PRIORITY_CLASS => Schemas::add::<PriorityClass>,
         k if k == kinds::ENDPOINT_SLICE => Schemas::add::<EndpointSlice>,
         k if k == kinds::LEASE => Schemas::add::<Lease>,
         k if k == kinds::APPLICATION => Schemas::add::<Application>,

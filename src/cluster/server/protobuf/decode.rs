@@ -16,7 +16,7 @@ const DEPTH: usize = 32;
 pub enum DecodeError {
     #[error(transparent)]
     Wire(#[from] WireError),
-    #[error("the body does not start as Kubernetes protobuf does")]
+    #[error("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")]
     Magic,
     #[error("no message of {api_version} {kind} can be read here; send JSON")]
     Unknown { api_version: String, kind: String },

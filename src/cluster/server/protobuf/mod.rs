@@ -71,6 +71,7 @@ fn message_of(api_version: &str, kind: &str) -> Option<&'static Message> {
         ("autoscaling/v1", "Scale") => &others::Scale,
         ("coordination.k8s.io/v1", "Lease") => &others::Lease,
         ("discovery.k8s.io/v1", "EndpointSlice") => &others::EndpointSlice,
+        ("scheduling.k8s.io/v1", "PriorityClass") => &others::PriorityClass,
         ("policy/v1", "Eviction") => &others::Eviction,
         ("authentication.k8s.io/v1", "SelfSubjectReview") => &others::SelfSubjectReview,
         ("authorization.k8s.io/v1", "SelfSubjectAccessReview") => &others::SelfSubjectAccessReview,

@@ -84,4 +84,8 @@ messages! {
     ScaleSpec { 1 replicas (keep number) }
     ScaleStatus { 1 replicas (keep number), 2 selector text }
     Scale { 1 metadata (plain ObjectMeta), 2 spec (plain ScaleSpec), 3 status (plain ScaleStatus) }
+    PriorityClass {
+        1 metadata (plain ObjectMeta), 2 value (keep number), 3 globalDefault flag, 4 description text,
+        5 preemptionPolicy text
+    }
 }
