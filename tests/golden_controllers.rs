@@ -7,8 +7,12 @@ mod actions;
 mod cluster;
 #[path = "golden_controllers/compare.rs"]
 mod compare;
+#[path = "golden_controllers/nodes.rs"]
+mod nodes;
 #[path = "golden_controllers/picture.rs"]
 mod picture;
+#[path = "golden_controllers/promises.rs"]
+mod promises;
 #[path = "golden_controllers/replay.rs"]
 mod replay;
 #[path = "golden_controllers/scenarios.rs"]

@@ -30,7 +30,7 @@ impl Cluster {
         registry.create(&admin(), kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
         let tasks = Tasks::default();
         tasks.spawn("binder", bind_pods(registry.clone()));
-        let controllers = controllers::start(registry.clone(), &tasks);
+        let controllers = controllers::start_workloads(&registry, &tasks);
         Self { registry, tasks, controllers }
     }
 
@@ -39,7 +39,7 @@ impl Cluster {
         self.tasks.stop().await;
         self.tasks = Tasks::default();
         self.tasks.spawn("binder", bind_pods(self.registry.clone()));
-        self.controllers = controllers::start(self.registry.clone(), &self.tasks);
+        self.controllers = controllers::start_workloads(&self.registry, &self.tasks);
     }
 
     /// Waits until nothing has been written for a while.

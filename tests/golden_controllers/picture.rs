@@ -187,7 +187,8 @@ impl Picture {
         for event in cluster.list(kinds::EVENT) {
             let about = &event["involvedObject"];
             let name = about["name"].as_str().unwrap_or_default();
-            let key = event["metadata"]["name"].to_string();
+            // A combined event takes the message of its latest: the recordings count it as a new one then.
+            let key = format!("{} {}", event["metadata"]["name"], event["message"]);
             let count = event["count"].as_i64().unwrap_or(1);
             let more = count - self.counted.insert(key, count).unwrap_or(0);
             if more <= 0 || about["kind"] == "Pod" || self.ids.contains_key(name) {

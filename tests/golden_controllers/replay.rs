@@ -101,7 +101,7 @@ async fn replay_case(case: &Value, nodes: &[Value], tally: &mut Tally) {
 
 #[tokio::test(start_paused = true)]
 async fn deployments_move_as_recorded() {
-    replay("deployment.json", 545).await;
+    replay("deployment.json", 565).await;
 }
 
 #[tokio::test(start_paused = true)]

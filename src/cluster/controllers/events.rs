@@ -1,12 +1,23 @@
-//! Writes Events about objects, one object a kind of event: what happens again is counted, not repeated.
+//! Writes Events about objects, as few as tell the same: what happens again is counted, and when one object has
+//! ten different things of one kind to tell, those from the tenth on are combined into one Event.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cluster::registry::{Author, Patch, Registry, Target, Transaction, WriteOptions};
 use crate::object::clock::rfc3339;
 use crate::object::{ApiError, Object, kinds};
+
+/// Different messages of one reason about one object that are told one by one; the tenth begins a combined one.
+const SIMILAR: usize = 9;
+/// After this long without a further one they are told one by one again.
+const SIMILAR_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// Objects and reasons that are remembered; beyond it the oldest half is forgotten.
+const REMEMBERED: usize = 4096;
 
 /// Something that is worth telling about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +49,12 @@ pub struct Recorder {
     registry: Registry,
     author: Author,
     component: &'static str,
+    memory: Arc<Mutex<Memory>>,
 }
 
 impl Recorder {
     pub fn new(registry: &Registry, author: &Author, component: &'static str) -> Self {
-        Self { registry: registry.clone(), author: author.clone(), component }
+        Self { registry: registry.clone(), author: author.clone(), component, memory: Arc::default() }
     }
 
     /// Records the notes. An event that cannot be written is logged and lost: no work waits for it.
@@ -50,8 +62,13 @@ impl Recorder {
         if notes.is_empty() {
             return;
         }
+        let now = self.registry.clock().now();
+        let told = {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.combine(&about.meta.uid, notes, now)
+        };
         let mut transaction = self.registry.begin(&self.author);
-        let written = notes.iter().try_for_each(|note| self.write(&mut transaction, about, note));
+        let written = told.values().try_for_each(|told| self.write(&mut transaction, about, told, now));
         let outcome = match written {
             Ok(()) => transaction.commit().await.map(drop),
             Err(error) => Err(error),
@@ -61,37 +78,138 @@ impl Recorder {
         }
     }
 
-    fn write(&self, transaction: &mut Transaction, about: &Object, note: &Note) -> Result<(), ApiError> {
+    fn write(
+        &self,
+        transaction: &mut Transaction,
+        about: &Object,
+        told: &Told,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
         let namespace = if about.key.kind.namespaced { about.key.namespace.as_str() } else { "default" };
-        let now = rfc3339(self.registry.clock().now());
-        let target = Target::new(kinds::EVENT, namespace, &self.name(about, note));
+        // The same event has the same name, so that counting needs no memory.
+        let mut hash = DefaultHasher::new();
+        (&told.identity, self.component).hash(&mut hash);
+        let name = format!("{}.{:016x}", about.key.name, hash.finish());
+        let target = Target::new(kinds::EVENT, namespace, &name);
         let Some(known) = transaction.current(&target.key) else {
-            let event = self.event(about, note, &target.key.name, &now);
+            let event = self.event(about, told, &name, now);
             return transaction.create(kinds::EVENT, namespace, event, WriteOptions::default());
         };
-        let count = known["count"].as_i64().unwrap_or(1).saturating_add(1);
-        let patch = Patch::Merge(json!({"count": count, "lastTimestamp": now}));
-        transaction.patch(&target, patch, WriteOptions::default())
+        let count = known["count"].as_i64().unwrap_or(1).saturating_add(told.count);
+        let patch = json!({"count": count, "lastTimestamp": rfc3339(now), "message": told.note.message});
+        transaction.patch(&target, Patch::Merge(patch), WriteOptions::default())
     }
 
-    fn event(&self, about: &Object, note: &Note, name: &str, now: &str) -> Value {
+    fn event(&self, about: &Object, told: &Told, name: &str, now: Timestamp) -> Value {
         let kind = about.key.kind;
         let namespace = if kind.namespaced { about.key.namespace.as_str() } else { "default" };
+        let now = rfc3339(now);
         let mut involved = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "name": about.key.name,
             "uid": about.meta.uid, "resourceVersion": about.meta.revision.to_string()});
         if kind.namespaced {
             involved["namespace"] = json!(about.key.namespace);
         }
         json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": involved, "type": format!("{:?}", note.kind), "reason": note.reason,
-            "message": note.message, "count": 1, "firstTimestamp": now, "lastTimestamp": now, "eventTime": null,
-            "source": {"component": self.component}, "reportingComponent": self.component, "reportingInstance": ""})
+            "involvedObject": involved, "type": format!("{:?}", told.note.kind), "reason": told.note.reason,
+            "message": told.note.message, "count": told.count, "firstTimestamp": now, "lastTimestamp": now,
+            "eventTime": null, "source": {"component": self.component}, "reportingComponent": self.component,
+            "reportingInstance": ""})
+    }
+}
+
+/// One event to write: a note, and how often it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    note: Note,
+    count: i64,
+    identity: u64,
+}
+
+/// What was told lately.
+#[derive(Debug, Default)]
+struct Memory {
+    similar: HashMap<u64, Similar>,
+}
+
+#[derive(Debug)]
+struct Similar {
+    messages: HashSet<u64>,
+    last: Timestamp,
+}
+
+impl Memory {
+    /// The events that say what `notes` say, in the order of their identities.
+    fn combine(&mut self, uid: &str, notes: &[Note], now: Timestamp) -> BTreeMap<u64, Told> {
+        let mut told: BTreeMap<u64, Told> = BTreeMap::new();
+        for note in notes {
+            let (note, identity) = self.one_of_many(uid, note, now);
+            let told = told.entry(identity).or_insert_with(|| Told { note: note.clone(), count: 0, identity });
+            told.count += 1;
+            told.note = note;
+        }
+        self.forget();
+        told
     }
 
-    /// The same note about the same object has the same name, so that counting needs no memory.
-    fn name(&self, about: &Object, note: &Note) -> String {
-        let mut hash = DefaultHasher::new();
-        (&about.meta.uid, note.kind, note.reason, &note.message, self.component).hash(&mut hash);
-        format!("{}.{:016x}", about.key.name, hash.finish())
+    fn one_of_many(&mut self, uid: &str, note: &Note, now: Timestamp) -> (Note, u64) {
+        let group = hash_of(&(uid, note.kind, note.reason));
+        let alone = hash_of(&(uid, note.kind, note.reason, &note.message));
+        let fresh = || Similar { messages: HashSet::new(), last: now };
+        let similar = self.similar.entry(group).or_insert_with(fresh);
+        if now.duration_since(similar.last) > SIMILAR_FOR {
+            similar.messages.clear();
+        }
+        similar.last = now;
+        if similar.messages.len() < SIMILAR || similar.messages.contains(&alone) {
+            similar.messages.insert(alone);
+        }
+        if similar.messages.contains(&alone) {
+            return (note.clone(), alone);
+        }
+        let message = format!("(combined from similar events): {}", note.message);
+        (Note { message, ..note.clone() }, group)
+    }
+
+    fn forget(&mut self) {
+        if self.similar.len() > REMEMBERED {
+            let mut times: Vec<Timestamp> = self.similar.values().map(|s| s.last).collect();
+            times.sort_unstable();
+            let median = times[times.len() / 2];
+            self.similar.retain(|_, similar| similar.last > median);
+        }
+    }
+}
+
+fn hash_of(value: &impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    value.hash(&mut hash);
+    hash.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tenth_of_similar_notes_begins_a_combined_one() {
+        let mut memory = Memory::default();
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let pods: Vec<Note> = (0..14).map(|n| Note::normal("SuccessfulCreate", format!("Created pod: p{n}"))).collect();
+        let told = memory.combine("u", &pods, start);
+        assert_eq!(told.len(), 10);
+        let combined: Vec<_> = told.values().filter(|t| t.count > 1).collect();
+        assert_eq!(combined[0].count, 5);
+        assert_eq!(combined[0].note.message, "(combined from similar events): Created pod: p13");
+        assert!(memory.combine("other", &pods[..1], start).values().all(|t| t.note == pods[0]));
+        let later = start + SignedDuration::from_mins(11);
+        assert_eq!(memory.combine("u", &pods[13..], later).values().next().unwrap().note, pods[13]);
+    }
+
+    #[test]
+    fn the_same_note_is_counted() {
+        let mut memory = Memory::default();
+        let note = Note::warning("FailedCreate", "no");
+        let told = memory.combine("u", &[note.clone(), note.clone()], Timestamp::UNIX_EPOCH);
+        assert_eq!(told.values().map(|t| t.count).collect::<Vec<_>>(), [2]);
     }
 }

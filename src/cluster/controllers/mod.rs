@@ -12,8 +12,9 @@ mod events;
 mod garbage;
 mod names;
 mod namespace;
+mod node;
 mod pods;
 mod replica_set;
 mod start;
 
-pub use start::{Controllers, start};
+pub use start::{Controllers, start, start_nodes, start_workloads};

@@ -7,6 +7,7 @@ use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
 use super::garbage::GarbageCollector;
 use super::namespace::{AccountController, NamespaceController};
+use super::node::{EvictionController, GoneController, LifeController};
 use super::replica_set::ReplicaSetController;
 use crate::cluster::registry::Registry;
 use crate::tasks::Tasks;
@@ -27,14 +28,32 @@ impl Controllers {
 /// Starts every controller; they run until `tasks` are stopped. Starting is also the recovery: whatever was left
 /// half done is seen in the first listing.
 pub fn start(registry: Registry, tasks: &Tasks) -> Controllers {
+    let mut all = start_workloads(&registry, tasks);
+    all.counters.extend(start_nodes(&registry, tasks).counters);
+    all
+}
+
+/// Starts the controllers that follow what users ask for.
+pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
     let store = registry.store();
     let counters = vec![
-        ("deployment", engine::start(DeploymentController::new(&registry), store, tasks)),
-        ("replicaset", engine::start(ReplicaSetController::new(&registry), store, tasks)),
-        ("endpoints", engine::start(EndpointsController::new(&registry), store, tasks)),
-        ("garbage", engine::start(GarbageCollector::new(&registry), store, tasks)),
-        ("namespace", engine::start(NamespaceController::new(&registry), store, tasks)),
-        ("serviceaccount", engine::start(AccountController::new(&registry), store, tasks)),
+        ("deployment", engine::start(DeploymentController::new(registry), store, tasks)),
+        ("replicaset", engine::start(ReplicaSetController::new(registry), store, tasks)),
+        ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
+        ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),
+        ("namespace", engine::start(NamespaceController::new(registry), store, tasks)),
+        ("serviceaccount", engine::start(AccountController::new(registry), store, tasks)),
+    ];
+    Controllers { counters }
+}
+
+/// Starts the controllers that follow what becomes of nodes. Without them nodes may be mere objects.
+pub fn start_nodes(registry: &Registry, tasks: &Tasks) -> Controllers {
+    let store = registry.store();
+    let counters = vec![
+        ("node-life", engine::start(LifeController::new(registry), store, tasks)),
+        ("taint-eviction", engine::start(EvictionController::new(registry), store, tasks)),
+        ("node-gone", engine::start(GoneController::new(registry), store, tasks)),
     ];
     Controllers { counters }
 }
