@@ -22,7 +22,7 @@ fn put(name: &str) -> Op {
 async fn write(store: &Store, writers: u64, commits: u64) {
     let each = (0..writers).map(|writer| async move {
         for turn in (writer..commits).step_by(usize::try_from(writers).unwrap_or(1)) {
-            let batch = Batch { ops: vec![put(&format!("w{}", turn % 10_000))] };
+            let batch = Batch { ops: vec![put(&format!("w{}", turn % 10_000))], ..Batch::default() };
             store.commit(batch).await.expect("the disk works");
         }
     });

@@ -126,6 +126,8 @@ impl Transaction {
         };
         let done = allocate(&self.services, &in_use, service, before);
         self.in_use = Some(in_use);
+        let has = |service: &Value| (service["spec"]["clusterIPs"].clone(), service["spec"]["ports"].clone());
+        self.allocated |= done.is_ok() && before.is_none_or(|before| has(before) != has(service));
         done.map_err(|cause| {
             let name = service["metadata"]["name"].as_str().unwrap_or_default();
             ApiError::invalid(kinds::SERVICE, name, vec![cause])

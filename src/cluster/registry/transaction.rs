@@ -15,7 +15,7 @@ use super::services::{InUse, ServiceRange};
 use super::verbs::{Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
 use crate::object::kinds::{self, Kind};
-use crate::object::{ApiError, Draft, Object, ObjectKey, Revision};
+use crate::object::{ApiError, Draft, Object, ObjectKey, Reason, Revision};
 
 pub struct Transaction {
     store: Store,
@@ -26,6 +26,8 @@ pub struct Transaction {
     pub(super) services: Arc<ServiceRange>,
     /// Addresses and ports of Services, counted at the first step that needs one.
     pub(super) in_use: Option<InUse>,
+    /// A step took an address or a port that was free.
+    pub(super) allocated: bool,
     /// The latest step on each object: what later steps see.
     pending: BTreeMap<ObjectKey, Step>,
     warnings: Vec<String>,
@@ -79,6 +81,7 @@ impl Transaction {
             random: fastrand::Rng::new(),
             services,
             in_use: None,
+            allocated: false,
             pending: BTreeMap::new(),
             warnings: Vec::new(),
             last: None,
@@ -202,11 +205,17 @@ impl Transaction {
         if ops.is_empty() {
             return Ok(Vec::new());
         }
-        let committed = self.store.commit(Batch { ops }).await.map_err(|error| match error {
+        // Addresses and ports were chosen among those that no Service had.
+        let computed_from = self.allocated.then(|| (kinds::SERVICE, self.base.revision()));
+        let committed = self.store.commit(Batch { ops, computed_from }).await.map_err(|error| match error {
             CommitError::Precondition { key, expected: Precondition::Absent, .. } => {
                 ApiError::already_exists(key.kind, &key.name)
             }
             CommitError::Precondition { key, .. } => ApiError::modified(key.kind, &key.name),
+            CommitError::Moved { kind, .. } => {
+                let why = "others were given addresses meanwhile; please try again";
+                ApiError::new(Reason::Conflict, format!("Operation cannot be fulfilled on {}: {why}", kind.qualified()))
+            }
             other => ApiError::internal(other),
         })?;
         Ok(committed.objects.into_iter().flatten().collect())

@@ -106,9 +106,7 @@ impl Registry {
         object: Value,
         options: WriteOptions,
     ) -> Result<Written, ApiError> {
-        let mut transaction = self.begin(author);
-        transaction.create(kind, namespace, object, options)?;
-        transaction.finish_one(options.dry_run).await
+        self.retry(author, options.dry_run, |t| t.create(kind, namespace, object.clone(), options)).await
     }
 
     /// # Errors

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use crate::object::kinds::Durability;
-use crate::object::{Draft, Object, ObjectKey, Revision};
+use crate::object::{Draft, Kind, Object, ObjectKey, Revision};
 
 /// Operations that become real together. Each key may occur once.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub ops: Vec<Op>,
+    /// The batch was computed from all objects of this kind as they were at the revision, and is refused when one
+    /// of them was put since.
+    pub computed_from: Option<(&'static Kind, Revision)>,
 }
 
 impl Batch {
@@ -84,6 +87,8 @@ pub struct Committed {
 pub enum CommitError {
     #[error("{key} is not as the write expects ({expected:?})")]
     Precondition { key: ObjectKey, expected: Precondition, present: Option<Arc<Object>> },
+    #[error("{} were written since revision {since}", kind.plural)]
+    Moved { kind: &'static Kind, since: Revision },
     #[error("{key} occurs twice in one batch")]
     Repeated { key: ObjectKey },
     /// The disk refuses; nothing of the batch is visible.

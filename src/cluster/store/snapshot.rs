@@ -13,6 +13,8 @@ pub struct Snapshot {
     objects: OrdMap<ObjectKey, Arc<Object>>,
     by_owner: OrdSet<(String, ObjectKey)>,
     by_node: OrdSet<(String, ObjectKey)>,
+    /// When an object of a kind was put last, as far as this process knows.
+    put_last: OrdMap<&'static Kind, Revision>,
 }
 
 impl Snapshot {
@@ -77,7 +79,12 @@ impl Snapshot {
         self.revision = revision;
     }
 
+    pub(super) fn put_last(&self, kind: &'static Kind) -> Revision {
+        self.put_last.get(kind).copied().unwrap_or_default()
+    }
+
     pub(super) fn put(&mut self, object: Arc<Object>) {
+        self.put_last.insert(object.key.kind, object.meta.revision);
         let old = self.objects.insert(object.key.clone(), object.clone());
         // Most writes are of status and move nothing in the indexes.
         if old.as_ref().is_some_and(|o| o.meta.owners == object.meta.owners && o.meta.node == object.meta.node) {

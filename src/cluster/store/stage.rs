@@ -33,6 +33,17 @@ pub(super) fn stage(
                 (Change::Deleted, Arc::new(Draft::new(last.key.kind, &last.value()).seal(revision)))
             }
         };
+        // Deleted and created anew in one batch: whoever watches hears of both.
+        let replaced = previous.as_ref().filter(|last| change == Change::Modified && last.meta.uid != object.meta.uid);
+        let change = match replaced {
+            None => change,
+            Some(last) => {
+                let gone = Arc::new(Draft::new(last.key.kind, &last.value()).seal(revision));
+                events.push(Event { revision, change: Change::Deleted, object: gone, previous: previous.clone() });
+                Change::Added
+            }
+        };
+        let previous = previous.filter(|_| change != Change::Added);
         match change {
             Change::Deleted => next.remove(&object.key),
             Change::Added | Change::Modified => next.put(object.clone()),
@@ -52,6 +63,9 @@ pub(super) fn stage(
 }
 
 fn check(next: &Snapshot, batch: &Batch) -> Result<(), CommitError> {
+    if let Some((kind, since)) = batch.computed_from.filter(|(kind, since)| next.put_last(kind) > *since) {
+        return Err(CommitError::Moved { kind, since });
+    }
     let mut seen = HashSet::new();
     for op in &batch.ops {
         let (key, expected) = (op.key(), op.expect());

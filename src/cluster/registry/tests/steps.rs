@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{World, config_map, deployment, key, world};
 use crate::cluster::registry::{DeleteOptions, StepKind, Target, Transaction, WriteOptions};
+use crate::cluster::store::Change;
 use crate::object::{ApiError, Kind, ObjectKey, Reason, kinds};
 
 fn begin(world: &World) -> Transaction {
@@ -103,6 +104,34 @@ async fn services_of_one_transaction_get_different_addresses() {
         assert!(seen.insert(service["spec"]["clusterIP"].to_string()), "an address twice");
         assert!(seen.insert(service["spec"]["ports"][0]["nodePort"].to_string()), "a port twice");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_that_are_created_at_once_get_different_addresses() {
+    let world = world().await;
+    let wanted = |i: usize| json!({"metadata": {"name": format!("s{i}")}, "spec": {"clusterIP": "10.96.0.77", "ports": [{"port": 80}]}});
+    let create =
+        |i| world.registry.create(&world.author, kinds::SERVICE, "default", wanted(i), WriteOptions::default());
+    let (one, two) = tokio::join!(create(1), create(2));
+    assert!(one.is_ok() != two.is_ok(), "one of them has the address");
+    let refused = one.err().or(two.err()).unwrap();
+    assert!(refused.message.ends_with("provided IP is already allocated"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_hears_of_both_halves_of_a_replacement() {
+    let world = world().await;
+    world.create(kinds::CONFIG_MAP, config_map("a")).await;
+    let store = world.registry.store();
+    let mut watch = store.watch(kinds::CONFIG_MAP, store.revision()).unwrap();
+    let mut transaction = begin(&world);
+    transaction.delete(&key(kinds::CONFIG_MAP, "a"), &DeleteOptions::default()).unwrap();
+    create(&mut transaction, kinds::CONFIG_MAP, "default", config_map("a")).unwrap();
+    transaction.commit().await.unwrap();
+    let (first, second) = (watch.next().await.unwrap(), watch.next().await.unwrap());
+    assert_eq!((first.change, second.change), (Change::Deleted, Change::Added));
+    assert_ne!(first.object.meta.uid, second.object.meta.uid);
+    assert_eq!(first.revision, second.revision);
 }
 
 #[tokio::test(start_paused = true)]
