@@ -25,6 +25,8 @@ const CREATED: &str = "2026-01-01T00:00:00Z";
 pub struct Archive {
     /// Name and tag.
     pub name: String,
+    /// What the engine calls it, once it has it.
+    pub id: String,
     pub tar: Bytes,
 }
 
@@ -56,8 +58,11 @@ pub async fn ensure_demo(runtime: &dyn Runtime) -> Result<(), RuntimeError> {
 }
 
 async fn ensure(runtime: &dyn Runtime, archive: &Archive) -> Result<(), RuntimeError> {
-    // Loading is cheap, and the engine keeps what it has: so a stale image of this name is replaced, too.
-    runtime.load(archive.tar.clone()).await
+    // Asked by id, so that another image of this name (an older program's) is replaced.
+    match runtime.image(&archive.name).await? {
+        Some(there) if there.id == format!("docker://{}", archive.id) => Ok(()),
+        _ => runtime.load(archive.tar.clone()).await,
+    }
 }
 
 fn sandbox() -> Archive {
@@ -105,7 +110,8 @@ fn archive(recipe: &Recipe<'_>) -> Archive {
         "history": [{"created": CREATED, "created_by": "windlass"}],
     });
     let image = image.to_string();
-    let config_name = format!("{}.json", sha256(image.as_bytes()));
+    let id = sha256(image.as_bytes());
+    let config_name = format!("{id}.json");
     let manifest: Value = json!([{"Config": config_name, "RepoTags": [recipe.name], "Layers": ["layer.tar"]}]);
     let manifest = manifest.to_string();
     let tar = tar(&[
@@ -113,7 +119,7 @@ fn archive(recipe: &Recipe<'_>) -> Archive {
         (&config_name, image.as_bytes(), 0o644),
         ("manifest.json", manifest.as_bytes(), 0o644),
     ]);
-    Archive { name: recipe.name.clone(), tar: Bytes::from(tar) }
+    Archive { name: recipe.name.clone(), id: format!("sha256:{id}"), tar: Bytes::from(tar) }
 }
 
 fn tar(files: &[(&str, &[u8], u32)]) -> Vec<u8> {

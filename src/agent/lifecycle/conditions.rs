@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::containers::second;
 use super::seen::Seen;
 use super::spec;
 
@@ -59,7 +59,7 @@ fn condition(finding: Finding, present: &[PodCondition], now: Timestamp) -> PodC
         status: status.to_owned(),
         reason: finding.reason.map(str::to_owned),
         message: finding.message,
-        last_transition_time: before.and_then(|c| c.last_transition_time.clone()).or(Some(Time(now))),
+        last_transition_time: before.and_then(|c| c.last_transition_time.clone()).or(Some(second(now))),
         ..PodCondition::default()
     }
 }

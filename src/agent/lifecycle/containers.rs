@@ -27,6 +27,11 @@ pub fn failure_turns_at(failure: &Failure) -> Timestamp {
     failure.at.saturating_add(SHOWN_AS_FAILED).unwrap_or(Timestamp::MAX)
 }
 
+/// The time as the API keeps it, in whole seconds: a finer one would differ from itself once it comes back.
+pub fn second(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
 /// The container runs and is past its post-start hook and startup probe.
 pub fn is_started(definition: &ContainerSpec, container: &Container, seen: &Seen) -> bool {
     let hooked = definition.lifecycle.as_ref().is_some_and(|l| l.post_start.is_some());
@@ -117,7 +122,7 @@ fn state(
     }
     match latest.map(|container| (container, &container.state)) {
         Some((_, State::Running { started })) => ContainerState {
-            running: Some(ContainerStateRunning { started_at: Some(Time(*started)) }),
+            running: Some(ContainerStateRunning { started_at: Some(second(*started)) }),
             ..ContainerState::default()
         },
         Some((container, State::Exited(exited))) => {
@@ -174,8 +179,8 @@ fn terminated(container: &Container, exited: &Exited) -> ContainerStateTerminate
         exit_code: exited.code,
         reason: Some(reason.to_owned()),
         message: Some(exited.message.clone()).filter(|m| !m.is_empty()),
-        started_at: Some(Time(exited.started.unwrap_or(exited.finished))),
-        finished_at: Some(Time(exited.finished)),
+        started_at: Some(second(exited.started.unwrap_or(exited.finished))),
+        finished_at: Some(second(exited.finished)),
         signal: None,
     }
 }

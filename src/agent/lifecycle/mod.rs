@@ -10,6 +10,8 @@ mod seen;
 pub mod spec;
 mod status;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::{image_retry, next_backoff, restart_at};
 pub use next::next;

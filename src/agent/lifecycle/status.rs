@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, Pod, PodIP, PodStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use super::containers::{failure_turns_at, is_started, shown_as_ended_until};
 use super::seen::Seen;
@@ -31,7 +30,7 @@ pub fn status(pod: &Pod, seen: &Seen, host: Option<std::net::IpAddr>, now: Times
     PodStatus {
         phase: Some(phase.to_owned()),
         conditions: Some(conditions::conditions(pod, seen, phase, initialized, &inits, &mains, now)),
-        start_time: current.start_time.or(Some(Time(now))),
+        start_time: current.start_time.or(Some(containers::second(now))),
         host_ip: host.map(|ip| ip.to_string()),
         host_ips: host.map(|ip| vec![HostIP { ip: ip.to_string() }]),
         pod_ips: ip.clone().map(|ip| vec![PodIP { ip }]),
