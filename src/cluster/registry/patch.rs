@@ -46,10 +46,8 @@ impl Transaction {
             return Err(ApiError::not_found(key.kind, &key.name));
         }
         let subresource = target.subresource.map(Subresource::as_str);
-        let applied =
-            ownership::apply(key.kind, live.as_ref(), &config, &self.author, options.force, subresource, self.now);
-        check_config(key.kind, &config, applied.as_ref().err())?;
-        let mut object = applied?;
+        let mut object =
+            ownership::apply(key.kind, live.as_ref(), &config, &self.author, options.force, subresource, self.now)?;
         let warnings = admit::decode(key.kind, &mut object, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
@@ -74,26 +72,6 @@ impl Transaction {
         self.warn(warnings);
         Ok(())
     }
-}
-
-/// An applied configuration must be right in itself, whoever owns what: an unknown field is never ignored.
-fn check_config(kind: &'static Kind, config: &Value, refused: Option<&ApiError>) -> Result<(), ApiError> {
-    if refused.is_some_and(|error| error.reason != Reason::Conflict) {
-        return Ok(());
-    }
-    let problem = match schema::decode(kind, &mut config.clone()) {
-        Err(refusal) => refusal.to_string(),
-        Ok(unknown) => {
-            let paths = unknown.iter().filter_map(|line| line.split('"').nth(1));
-            let Some(first) = paths.min() else { return Ok(()) };
-            format!(".{first}: field not declared in schema")
-        }
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (namespace, name) = (text(&config["metadata"]["namespace"]), text(&config["metadata"]["name"]));
-    let version = if kind.group.is_empty() { format!("/{}", kind.version) } else { kind.api_version() };
-    let object = format!("{namespace}/{name}; {version}, Kind={}", kind.kind);
-    Err(ApiError::new(Reason::Unknown, format!("failed to create typed patch object ({object}): {problem}")))
 }
 
 /// The object that the patch makes of `current`; not yet checked against its kind.
