@@ -99,7 +99,7 @@ async fn a_user_previews_deploys_looks_and_rolls_back() {
 async fn a_bad_commit_is_reported_everywhere_and_changes_nothing() {
     let (repo, data, windlass_up, client) = cluster().await;
     let run = |args: &[&str]| windlass(repo.path(), data.path(), args);
-    let wrong = SETTINGS.replace("data:\n", "colours: red\ndata:\n");
+    let wrong = SETTINGS.replace("\ndata:\n", "\ncolours: red\ndata:\n");
     repo.write("settings.yaml", &wrong);
     repo.write("broken.yaml", "a: [1\n");
     repo.write("unknown.yaml", "apiVersion: v9\nkind: Nothing\nmetadata: {name: x}\n");
@@ -113,7 +113,8 @@ async fn a_bad_commit_is_reported_everywhere_and_changes_nothing() {
         (!status["conditions"].as_array()?.is_empty()).then_some(status)
     })
     .await;
-    let message = application["conditions"][0]["message"].as_str().unwrap();
+    let conditions = application["conditions"].as_array().unwrap();
+    let message: String = conditions.iter().map(|condition| condition["message"].as_str().unwrap()).collect();
     assert!(places.iter().all(|place| message.contains(place)), "{message}");
     expect(run(&["status"]), 0, &places);
     let events = Api::<Event>::namespaced(client.clone(), "windlass-system");

@@ -15,7 +15,7 @@ use crate::cluster::registry::{
 };
 use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
-use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds};
+use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds, schema};
 
 /// Field manager of everything that comes from git.
 pub const MANAGER: &str = "windlass";
@@ -84,6 +84,11 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
     documents.sort_by(|a, b| order::compare(&a.key, &b.key));
     for document in &documents {
         if scope.verified.is_some_and(|verified| verified.holds(document, live)) {
+            continue;
+        }
+        let unknown = unknown_fields(document);
+        if !unknown.is_empty() {
+            staged.errors.extend(unknown);
             continue;
         }
         match apply(transaction, &scope, document) {
@@ -194,6 +199,13 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
     }
 }
 
+/// Fields that the kind does not have. Server-side apply would name only one of them, in words of its own; people
+/// know `unknown field "spec.x"`. What is wrong otherwise is left for the registry to say.
+fn unknown_fields(document: &Document) -> Vec<SourceError> {
+    let unknown = schema::check(document.key.kind, &mut document.object().clone()).unwrap_or_default();
+    unknown.iter().map(|message| document.error(format!("{}: {message}", document.key))).collect()
+}
+
 /// One error a cause, so that each gets the line of its field.
 fn refusals(document: &Document, error: &ApiError) -> Vec<SourceError> {
     let about = |message: &str| document.error(format!("{}: {message}", document.key));
@@ -201,11 +213,5 @@ fn refusals(document: &Document, error: &ApiError) -> Vec<SourceError> {
     if !with_field.is_empty() {
         return with_field.iter().map(|cause| about(&format!("{}: {}", cause.field, cause.message))).collect();
     }
-    let unknown: Vec<&str> =
-        error.message.match_indices("unknown field \"").map(|(at, _)| &error.message[at..]).collect();
-    if unknown.is_empty() {
-        return vec![about(&error.message)];
-    }
-    let quoted = unknown.iter().filter_map(|text| text.split('"').nth(1));
-    quoted.map(|field| about(&format!("unknown field \"{field}\""))).collect()
+    vec![about(&error.message)]
 }
