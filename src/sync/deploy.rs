@@ -145,7 +145,12 @@ impl Worker {
     async fn deploy(&mut self, reading: &Reading, trigger: &Trigger, started: Timestamp) -> Result<usize, Failure> {
         let rendered = &reading.rendered;
         if !rendered.errors.is_empty() {
-            return Err(Failure::Commit(status::COMPARISON_ERROR, rendered.errors.clone()));
+            // What an object of a whole file needs may stand in a broken one, so only its own fields are looked at.
+            let unknown =
+                self.placed(reading, rendered.documents.iter().flat_map(stage::unknown_fields).collect()).await;
+            let mut errors: Vec<_> = rendered.errors.iter().cloned().chain(unknown).collect();
+            errors.sort();
+            return Err(Failure::Commit(status::COMPARISON_ERROR, errors));
         }
         for race in 0..RACES {
             if race > 0 {

@@ -201,7 +201,7 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
 
 /// Fields that the kind does not have. Server-side apply would name only one of them, in words of its own; people
 /// know `unknown field "spec.x"`. What is wrong otherwise is left for the registry to say.
-fn unknown_fields(document: &Document) -> Vec<SourceError> {
+pub fn unknown_fields(document: &Document) -> Vec<SourceError> {
     let unknown = schema::check(document.key.kind, &mut document.object().clone()).unwrap_or_default();
     unknown.iter().map(|message| document.error(format!("{}: {message}", document.key))).collect()
 }
