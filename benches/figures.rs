@@ -1,4 +1,5 @@
-//! The figures of the README, measured on the whole program from outside: `cargo bench --bench figures`.
+//! The figures of the README, measured on the whole program from outside, as it is released:
+//! `cargo bench --profile release --bench figures`.
 //! Machines differ and are noisy: each figure is the median of several runs, with the lowest and the highest.
 
 #[path = "../tests/support/mod.rs"]
