@@ -62,6 +62,8 @@ impl Worker {
     pub(super) async fn unreadable(&mut self, why: &str) {
         tracing::warn!(why, "the repository cannot be read; what is deployed stays");
         self.settled = None;
+        // What cannot be read now may be readable soon: a file system or a server has its moments.
+        self.retry_later();
         self.tell(None, vec![why.to_owned()]);
         if self.write_status(|old, now| status::unreadable(old, why, now)).await {
             self.note(&[Note::warning("RepositoryUnreadable", why)]).await;
@@ -218,6 +220,7 @@ impl Worker {
         let next = status::deployed(
             &application.status,
             |key| transaction.current(key),
+            |key| transaction.step(key).is_some(),
             Deployed {
                 commit: &reading.commit,
                 source: &application.spec.source,

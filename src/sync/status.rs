@@ -1,7 +1,7 @@
 //! The Application's status, computed from the one before and what happened. Nothing here reads a clock, and a
 //! sync that changed nothing gives back the status that it was given, so that a restart writes nothing. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -49,16 +49,19 @@ pub struct Deployed<'a> {
     pub history_limit: Option<i32>,
 }
 
+/// `live` gives the objects as the sync leaves them, `touched` tells which of them it looked at: the health of the
+/// others is as it was.
 pub fn deployed(
     old: &ApplicationStatus,
     live: impl Fn(&ObjectKey) -> Option<Value>,
+    touched: impl Fn(&ObjectKey) -> bool,
     sync: Deployed,
 ) -> ApplicationStatus {
     let mut status = old.clone();
     let revision = sync.commit.id.to_string();
     status.sync = SyncStatus { status: SYNCED.to_owned(), revision: revision.clone() };
     status.source_type = "Directory".to_owned();
-    status.resources = resources(&sync.keys);
+    let unknown = carry_health(&mut status.resources, resources(&sync.keys));
     let is_new = old.history.last().is_none_or(|last| last.revision != revision);
     if is_new {
         let id = old.history.last().map_or(0, |last| last.id + 1);
@@ -96,7 +99,7 @@ pub fn deployed(
     let mut now = if is_new { Vec::new() } else { kept_conditions(old, &[DRIFT_WARNING]) };
     now.extend(sync.warnings.iter().take(LISTED).map(|warning| (EXCLUDED_WARNING, warning.clone())));
     set_conditions(&mut status, now, sync.finished);
-    refresh_health(&mut status, live, |_| true);
+    refresh_health(&mut status, live, |key| unknown.contains(key) || touched(key));
     stamp(old, &mut status, sync.finished);
     status
 }
@@ -197,6 +200,22 @@ fn resources(keys: &[ObjectKey]) -> Vec<ResourceStatus> {
         requires_pruning: false,
     };
     keys.iter().map(entry).collect()
+}
+
+/// Puts `next` in the place of `resources`, with the health that is known. Gives the objects whose health is not.
+fn carry_health(resources: &mut Vec<ResourceStatus>, next: Vec<ResourceStatus>) -> HashSet<ObjectKey> {
+    let old = std::mem::replace(resources, next);
+    let known: HashMap<ObjectKey, Option<HealthStatus>> =
+        old.into_iter().filter_map(|r| Some((tracking::key_of(&r)?, r.health))).collect();
+    let mut unknown = HashSet::new();
+    for resource in resources {
+        let Some(key) = tracking::key_of(resource) else { continue };
+        match known.get(&key) {
+            Some(Some(health)) => resource.health = Some(health.clone()),
+            _ => drop(unknown.insert(key)),
+        }
+    }
+    unknown
 }
 
 fn listed(errors: &[SourceError]) -> Vec<String> {

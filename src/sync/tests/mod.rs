@@ -139,6 +139,6 @@ pub async fn settled(syncer: &Syncer, commit: Oid) -> Progress {
     syncer.trigger(Trigger::Poll);
     let id = commit.to_string();
     let done = progress.wait_for(|progress| progress.seen.as_deref() == Some(&id));
-    let found = tokio::time::timeout(Duration::from_secs(60), done).await.expect("the syncer looks at the commit");
-    found.unwrap().clone()
+    let found = tokio::time::timeout(Duration::from_secs(60), done).await.map(|found| found.unwrap().clone());
+    found.unwrap_or_else(|_| panic!("the syncer never looked at {id}: {:?}", syncer.progress().borrow()))
 }

@@ -24,8 +24,6 @@ pub enum Trigger {
     Refresh,
     /// `windlass sync`.
     Request,
-    /// An object is not as git says.
-    Drift,
     /// The sync before failed for a reason that may pass.
     Retry,
 }
@@ -45,7 +43,7 @@ impl Trigger {
             Self::Request => 3,
             Self::Webhook(_) => 2,
             Self::Commit => 1,
-            Self::Poll | Self::Drift | Self::Retry => 0,
+            Self::Poll | Self::Retry => 0,
         };
         if rank(&other) > rank(&self) { other } else { self }
     }
@@ -65,7 +63,6 @@ impl fmt::Display for Trigger {
             Self::Webhook(host) => write!(f, "webhook ({host})"),
             Self::Refresh => f.write_str("refresh"),
             Self::Request => f.write_str("request"),
-            Self::Drift => f.write_str("drift"),
             Self::Retry => f.write_str("retry"),
         }
     }
