@@ -55,6 +55,7 @@ impl Cache {
     /// Counts the pod on the node, and on no other.
     pub fn set_pod(&mut self, pod: Arc<PodInfo>, node: &str) {
         self.remove_pod(&pod.uid);
+        self.count(&pod, node, 1);
         self.homes.insert(pod.uid.clone(), node.to_owned());
         match self.view.position(node) {
             Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).add(pod),
@@ -77,7 +78,23 @@ impl Cache {
                 Some(pod)
             }
         };
-        Some((node, pod?))
+        let pod = pod?;
+        self.count(&pod, &node, -1);
+        Some((node, pod))
+    }
+
+    fn count(&mut self, pod: &PodInfo, node: &str, change: i64) {
+        let Some(controller) = &pod.controller else { return };
+        let workloads = Arc::make_mut(&mut self.view.workloads);
+        let nodes = workloads.entry(controller.clone()).or_default();
+        let count = nodes.entry(node.to_owned()).or_default();
+        *count += change;
+        if *count == 0 {
+            nodes.remove(node);
+        }
+        if nodes.is_empty() {
+            workloads.remove(controller);
+        }
     }
 
     pub fn home(&self, uid: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! A node with what is on it, kept up to date pod by pod.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
@@ -35,8 +35,6 @@ pub struct NodeInfo {
     pub ports: Vec<HostPort>,
     /// Pods that say something about other pods.
     pub with_terms: usize,
-    /// Pods a workload, by its uid.
-    pub of_controller: HashMap<String, i64>,
 }
 
 impl NodeSpec {
@@ -79,9 +77,6 @@ impl NodeInfo {
         self.guess.add(&pod.guess);
         self.ports.extend(pod.ports.iter().cloned());
         self.with_terms += usize::from(pod.has_terms());
-        if let Some(controller) = &pod.controller {
-            *self.of_controller.entry(controller.clone()).or_default() += 1;
-        }
         self.pods.push(pod);
     }
 
@@ -97,14 +92,6 @@ impl NodeInfo {
             }
         }
         self.with_terms -= usize::from(pod.has_terms());
-        if let Some(controller) = &pod.controller
-            && let Some(count) = self.of_controller.get_mut(controller)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.of_controller.remove(controller);
-            }
-        }
         Some(pod)
     }
 }

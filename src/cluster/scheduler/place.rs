@@ -73,7 +73,8 @@ fn search<'a>(checks: &Checks<'a>, view: &'a ClusterView, unfit: &mut Unfit) -> 
         }
     }
     // In the order of names, so that where the search began does not decide between equals.
-    feasible.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+    let wrapped = feasible.windows(2).position(|pair| pair[1].name() < pair[0].name());
+    feasible.rotate_left(wrapped.map_or(0, |last| last + 1));
     (feasible, examined)
 }
 

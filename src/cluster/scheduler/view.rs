@@ -1,6 +1,6 @@
 //! The cluster as one placement sees it: immutable, and cheap to copy with a change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::node::NodeInfo;
@@ -15,6 +15,8 @@ pub struct ClusterView {
     pub namespaces: Arc<BTreeMap<String, Labels>>,
     /// Pods that wait for room that was made for them on a node.
     pub nominated: Arc<BTreeMap<String, Vec<Arc<PodInfo>>>>,
+    /// Pods of each workload, by its uid, on each node that has some: so that spreading them does not look at all nodes.
+    pub workloads: Arc<HashMap<String, BTreeMap<String, i64>>>,
     /// Where the search begins when not all nodes are looked at, so that all get their turn.
     pub start: usize,
 }

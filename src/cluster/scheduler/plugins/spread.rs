@@ -1,7 +1,7 @@
 //! Spreads pods over places, such as hosts and zones: as the pod's constraints ask, else the pods of one workload
 //! over hosts and zones as well as it goes. (Kubernetes documentation, "Pod Topology Spread Constraints".)
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::framework::{Check, Filter, MOST, Rejection, Score, Wake};
 use super::super::node::NodeInfo;
@@ -132,24 +132,15 @@ impl<'a> Wish<'a> {
     #[allow(clippy::cast_precision_loss)] // counts of pods and places
     fn add_to(&self, sums: &mut [Option<f64>], pod: &PodInfo, view: &ClusterView, nodes: &[&NodeInfo], explicit: bool) {
         let of_host = self.topology == HOST;
-        let mut places: HashMap<&str, i64> = HashMap::new();
-        if !of_host {
-            let wanted: Vec<_> = nodes.iter().filter_map(|node| node.spec.labels.get(self.topology)).collect();
-            places.extend(wanted.into_iter().map(|place| (place.as_str(), 0)));
-            for node in view.nodes.iter().filter(|node| node_affinity::matches(pod, node)) {
-                let place = node.spec.labels.get(self.topology);
-                if let Some(count) = place.and_then(|place| places.get_mut(place.as_str())) {
-                    *count += self.count(pod, node);
-                }
-            }
-        }
+        let places = if of_host { HashMap::new() } else { self.places(pod, view, nodes) };
+        let fellows = self.fellows(pod, view);
         // Where there are many places, one more pod in one of them means more.
         let number = if of_host { nodes.len() } else { places.len() };
         let weight = (number as f64 + 2.0).ln();
         for (sum, node) in sums.iter_mut().zip(nodes) {
             match node.spec.labels.get(self.topology) {
                 Some(place) => {
-                    let here = if of_host { self.count(pod, node) } else { places[place.as_str()] };
+                    let here = if of_host { self.count(pod, node, fellows) } else { places[place.as_str()] };
                     *sum = sum.map(|sum| sum + here as f64 * weight + (self.max_skew - 1) as f64);
                 }
                 None if explicit => *sum = None,
@@ -158,11 +149,34 @@ impl<'a> Wish<'a> {
         }
     }
 
-    fn count(&self, pod: &PodInfo, node: &NodeInfo) -> i64 {
-        match (self.spread, &pod.controller) {
-            (Some(spread), _) => matching(spread, pod, node),
-            (None, Some(controller)) => node.of_controller.get(controller).copied().unwrap_or_default(),
-            (None, None) => 0,
+    /// Pods in each of the places that the nodes are in, also on nodes that cannot take this one.
+    fn places<'n>(&self, pod: &PodInfo, view: &ClusterView, nodes: &[&'n NodeInfo]) -> HashMap<&'n str, i64> {
+        let wanted = nodes.iter().filter_map(|node| node.spec.labels.get(self.topology));
+        let mut places: HashMap<&str, i64> = wanted.map(|place| (place.as_str(), 0)).collect();
+        let fellows = self.fellows(pod, view);
+        let mut add = |node: &NodeInfo| {
+            let place = node.spec.labels.get(self.topology).filter(|_| node_affinity::matches(pod, node));
+            if let Some(count) = place.and_then(|place| places.get_mut(place.as_str())) {
+                *count += self.count(pod, node, fellows);
+            }
+        };
+        match (self.spread, fellows) {
+            (Some(_), _) => view.nodes.iter().for_each(|node| add(node)),
+            (None, Some(homes)) => homes.keys().filter_map(|name| view.node(name)).for_each(|node| add(node)),
+            (None, None) => {}
+        }
+        places
+    }
+
+    /// Where the other pods of the same workload are, where those are what counts.
+    fn fellows<'v>(&self, pod: &PodInfo, view: &'v ClusterView) -> Option<&'v BTreeMap<String, i64>> {
+        pod.controller.as_ref().filter(|_| self.spread.is_none()).and_then(|uid| view.workloads.get(uid))
+    }
+
+    fn count(&self, pod: &PodInfo, node: &NodeInfo, fellows: Option<&BTreeMap<String, i64>>) -> i64 {
+        match self.spread {
+            Some(spread) => matching(spread, pod, node),
+            None => fellows.and_then(|homes| homes.get(node.name())).copied().unwrap_or_default(),
         }
     }
 }
