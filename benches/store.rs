@@ -84,7 +84,7 @@ fn starts(criterion: &mut Criterion) {
         let (store, _tasks) = open().await;
         for batch in 0..35 {
             let ops = (0..1000).map(|n| put(&format!("w{batch}-{n}"))).collect();
-            store.commit(Batch { ops }).await.expect("the disk works");
+            store.commit(Batch { ops, ..Batch::default() }).await.expect("the disk works");
         }
         store.close().await;
     });
