@@ -1,5 +1,5 @@
 //! The figures of the README, measured on the whole program from outside, as it is released:
-//! `cargo bench --profile release --bench figures`.
+//! `cargo bench --bench figures`.
 //! Machines differ and are noisy: each figure is the median of several runs, with the lowest and the highest.
 
 #[path = "../tests/support/mod.rs"]
@@ -39,7 +39,7 @@ async fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    let size = fs::metadata(env!("CARGO_BIN_EXE_windlass")).unwrap().len();
+    let size = fs::metadata(Windlass::binary()).unwrap().len();
     row("release binary", &[size as f64 / 1024.0 / 1024.0], "MiB");
     row("up to ready, empty data directory", &(0..RUNS).map(|_| start_once()).collect::<Vec<_>>(), "ms");
     let (latencies, resident, busy) = one_cluster().await;

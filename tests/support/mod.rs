@@ -78,8 +78,13 @@ pub struct Windlass {
 }
 
 impl Windlass {
+    /// The binary under test; `WINDLASS_BIN` names another one, such as a release build.
+    pub fn binary() -> PathBuf {
+        std::env::var_os("WINDLASS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_windlass").into(), PathBuf::from)
+    }
+
     pub fn command() -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        let mut command = Command::new(Self::binary());
         command.env_remove("KUBECONFIG").env_remove("WINDLASS_DATA_DIR").env_remove("WINDLASS_LOG");
         command
     }
