@@ -190,20 +190,44 @@ macro_rules! kinds {
 use Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, PortForward, Scale, Status};
 
 kinds! {
+    CONFIG_MAP = "" / "v1" "ConfigMap" "configmaps" "configmap" ["cm"], [], namespaced, [], Plain, Durable;
+    ENDPOINTS = "" / "v1" "Endpoints" "endpoints" "endpoints" ["ep"], [], namespaced, [], Plain, Durable;
+    EVENT = "" / "v1" "Event" "events" "event" ["ev"], [], namespaced, [], Plain, Volatile;
+    LIMIT_RANGE = "" / "v1" "LimitRange" "limitranges" "limitrange" ["limits"], [], namespaced, [], Spec, Durable;
     NAMESPACE = "" / "v1" "Namespace" "namespaces" "namespace" ["ns"], [], cluster, [Status, Finalize], Spec, Durable;
     NODE = "" / "v1" "Node" "nodes" "node" ["no"], [], cluster, [Status], Spec, Durable;
+    CLAIM = "" / "v1" "PersistentVolumeClaim" "persistentvolumeclaims" "persistentvolumeclaim" ["pvc"], [], namespaced, [Status], Spec, Durable;
+    VOLUME = "" / "v1" "PersistentVolume" "persistentvolumes" "persistentvolume" ["pv"], [], cluster, [Status], Spec, Durable;
     POD = "" / "v1" "Pod" "pods" "pod" ["po"], ["all"], namespaced, [Status, Binding, Eviction, Log, Exec, Attach, PortForward], Spec, Durable;
-    SERVICE = "" / "v1" "Service" "services" "service" ["svc"], ["all"], namespaced, [Status], Spec, Durable;
-    ENDPOINTS = "" / "v1" "Endpoints" "endpoints" "endpoints" ["ep"], [], namespaced, [], Plain, Durable;
-    CONFIG_MAP = "" / "v1" "ConfigMap" "configmaps" "configmap" ["cm"], [], namespaced, [], Plain, Durable;
+    POD_TEMPLATE = "" / "v1" "PodTemplate" "podtemplates" "podtemplate" [], [], namespaced, [], Plain, Durable;
+    REPLICATION_CONTROLLER = "" / "v1" "ReplicationController" "replicationcontrollers" "replicationcontroller" ["rc"], ["all"], namespaced, [Status, Scale], Spec, Durable;
+    RESOURCE_QUOTA = "" / "v1" "ResourceQuota" "resourcequotas" "resourcequota" ["quota"], [], namespaced, [Status], Spec, Durable;
     SECRET = "" / "v1" "Secret" "secrets" "secret" [], [], namespaced, [], Plain, Durable;
     SERVICE_ACCOUNT = "" / "v1" "ServiceAccount" "serviceaccounts" "serviceaccount" ["sa"], [], namespaced, [], Plain, Durable;
-    EVENT = "" / "v1" "Event" "events" "event" ["ev"], [], namespaced, [], Plain, Volatile;
+    SERVICE = "" / "v1" "Service" "services" "service" ["svc"], ["all"], namespaced, [Status], Spec, Durable;
+    CONTROLLER_REVISION = "apps" / "v1" "ControllerRevision" "controllerrevisions" "controllerrevision" [], [], namespaced, [], Plain, Durable;
+    DAEMON_SET = "apps" / "v1" "DaemonSet" "daemonsets" "daemonset" ["ds"], ["all"], namespaced, [Status], Spec, Durable;
     DEPLOYMENT = "apps" / "v1" "Deployment" "deployments" "deployment" ["deploy"], ["all"], namespaced, [Status, Scale], Spec, Durable;
     REPLICA_SET = "apps" / "v1" "ReplicaSet" "replicasets" "replicaset" ["rs"], ["all"], namespaced, [Status, Scale], Spec, Durable;
+    STATEFUL_SET = "apps" / "v1" "StatefulSet" "statefulsets" "statefulset" ["sts"], ["all"], namespaced, [Status, Scale], Spec, Durable;
+    AUTOSCALER = "autoscaling" / "v2" "HorizontalPodAutoscaler" "horizontalpodautoscalers" "horizontalpodautoscaler" ["hpa"], ["all"], namespaced, [Status], Spec, Durable;
+    CRON_JOB = "batch" / "v1" "CronJob" "cronjobs" "cronjob" ["cj"], ["all"], namespaced, [Status], Spec, Durable;
+    JOB = "batch" / "v1" "Job" "jobs" "job" [], ["all"], namespaced, [Status], Spec, Durable;
+    INGRESS_CLASS = "networking.k8s.io" / "v1" "IngressClass" "ingressclasses" "ingressclass" [], [], cluster, [], Spec, Durable;
+    INGRESS = "networking.k8s.io" / "v1" "Ingress" "ingresses" "ingress" ["ing"], [], namespaced, [Status], Spec, Durable;
+    NETWORK_POLICY = "networking.k8s.io" / "v1" "NetworkPolicy" "networkpolicies" "networkpolicy" ["netpol"], [], namespaced, [], Spec, Durable;
+    DISRUPTION_BUDGET = "policy" / "v1" "PodDisruptionBudget" "poddisruptionbudgets" "poddisruptionbudget" ["pdb"], [], namespaced, [Status], Spec, Durable;
+    CLUSTER_ROLE_BINDING = "rbac.authorization.k8s.io" / "v1" "ClusterRoleBinding" "clusterrolebindings" "clusterrolebinding" [], [], cluster, [], Plain, Durable;
+    CLUSTER_ROLE = "rbac.authorization.k8s.io" / "v1" "ClusterRole" "clusterroles" "clusterrole" [], [], cluster, [], Plain, Durable;
+    ROLE_BINDING = "rbac.authorization.k8s.io" / "v1" "RoleBinding" "rolebindings" "rolebinding" [], [], namespaced, [], Plain, Durable;
+    ROLE = "rbac.authorization.k8s.io" / "v1" "Role" "roles" "role" [], [], namespaced, [], Plain, Durable;
+    STORAGE_CLASS = "storage.k8s.io" / "v1" "StorageClass" "storageclasses" "storageclass" ["sc"], [], cluster, [], Plain, Durable;
+    ADMISSION_POLICY = "admissionregistration.k8s.io" / "v1" "ValidatingAdmissionPolicy" "validatingadmissionpolicies" "validatingadmissionpolicy" [], ["api-extensions"], cluster, [Status], Spec, Durable;
+    ADMISSION_BINDING = "admissionregistration.k8s.io" / "v1" "ValidatingAdmissionPolicyBinding" "validatingadmissionpolicybindings" "validatingadmissionpolicybinding" [], ["api-extensions"], cluster, [], Spec, Durable;
+    CUSTOM_RESOURCE_DEFINITION = "apiextensions.k8s.io" / "v1" "CustomResourceDefinition" "customresourcedefinitions" "customresourcedefinition" ["crd", "crds"], ["api-extensions"], cluster, [Status], Spec, Durable;
     PRIORITY_CLASS = "scheduling.k8s.io" / "v1" "PriorityClass" "priorityclasses" "priorityclass" ["pc"], [], cluster, [], Plain, Durable;
-    ENDPOINT_SLICE = "discovery.k8s.io" / "v1" "EndpointSlice" "endpointslices" "endpointslice" [], [], namespaced, [], Plain, Durable;
     LEASE = "coordination.k8s.io" / "v1" "Lease" "leases" "lease" [], [], namespaced, [], Spec, Volatile;
+    ENDPOINT_SLICE = "discovery.k8s.io" / "v1" "EndpointSlice" "endpointslices" "endpointslice" [], [], namespaced, [], Plain, Durable;
     APPLICATION = "argoproj.io" / "v1alpha1" "Application" "applications" "application" ["app", "apps"], [], namespaced, [Status], Spec, Durable;
 }
 

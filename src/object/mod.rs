@@ -12,6 +12,7 @@ pub mod quantity;
 pub mod schema;
 pub mod selector;
 pub mod stored;
+pub mod types;
 
 pub use clock::Clock;
 pub use error::{ApiError, Cause, Reason};

@@ -50,16 +50,35 @@ impl Strategy {
         } else if kind == kinds::DEPLOYMENT {
             let status = Some(StatusScope::MetadataExcept(&["labels"]));
             Self { generation: Generation::SpecAndAnnotations, status, ..PLAIN }
-        } else if kind == kinds::REPLICA_SET {
+        } else if [
+            kinds::REPLICA_SET,
+            kinds::REPLICATION_CONTROLLER,
+            kinds::STATEFUL_SET,
+            kinds::DAEMON_SET,
+            kinds::JOB,
+            kinds::CRON_JOB,
+            kinds::INGRESS,
+            kinds::DISRUPTION_BUDGET,
+            kinds::ADMISSION_POLICY,
+            kinds::CUSTOM_RESOURCE_DEFINITION,
+        ]
+        .contains(&kind)
+        {
             Self { generation: Generation::Spec, ..WITH_STATUS }
         } else if kind == kinds::SERVICE {
             Self { create_on_update: true, ..WITH_STATUS }
-        } else if kind == kinds::NAMESPACE || kind == kinds::NODE {
+        } else if [kinds::NAMESPACE, kinds::NODE, kinds::CLAIM, kinds::VOLUME, kinds::RESOURCE_QUOTA, kinds::AUTOSCALER]
+            .contains(&kind)
+        {
             WITH_STATUS
         } else if kind == kinds::ENDPOINTS || kind == kinds::EVENT {
             Self { create_on_update: true, ..PLAIN }
-        } else if kind == kinds::PRIORITY_CLASS {
+        } else if [kinds::PRIORITY_CLASS, kinds::NETWORK_POLICY, kinds::INGRESS_CLASS, kinds::ADMISSION_BINDING]
+            .contains(&kind)
+        {
             Self { generation: Generation::Spec, ..PLAIN }
+        } else if kind == kinds::LIMIT_RANGE {
+            PLAIN
         } else if kind == kinds::ENDPOINT_SLICE {
             Self { generation: Generation::Content, ..PLAIN }
         } else if kind == kinds::LEASE {

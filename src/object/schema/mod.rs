@@ -9,19 +9,15 @@ mod place;
 mod probe;
 mod zero;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::scheduling::v1::PriorityClass;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use canonical::{quantity, time};
 pub use decode::Refusal;
 
-use super::application::Application;
 use super::error::ApiError;
 use super::kinds::{self, Kind};
+use super::types::{self, Visit};
 
 /// Brings `object` into its stored form: unknown fields are removed, and returned as `unknown field "PATH"`.
 /// An absent `apiVersion` or `kind` is taken to be that of `kind`.
@@ -55,25 +51,23 @@ pub fn decode(kind: &'static Kind, object: &mut Value) -> Result<Vec<String>, Re
     if !object.is_object() {
         return Err(Refusal::not_an_object(kind.kind, object));
     }
-    let decode = match kind {
-        k if k == kinds::NAMESPACE => decode::run::<Namespace>,
-        k if k == kinds::NODE => decode::run::<Node>,
-        k if k == kinds::POD => decode::run::<Pod>,
-        k if k == kinds::SERVICE => decode::run::<Service>,
-        k if k == kinds::ENDPOINTS => decode::run::<Endpoints>,
-        k if k == kinds::CONFIG_MAP => decode::run::<ConfigMap>,
-        k if k == kinds::SECRET => decode::run::<Secret>,
-        k if k == kinds::SERVICE_ACCOUNT => decode::run::<ServiceAccount>,
-        k if k == kinds::EVENT => decode::run::<Event>,
-        k if k == kinds::DEPLOYMENT => decode::run::<Deployment>,
-        k if k == kinds::REPLICA_SET => decode::run::<ReplicaSet>,
-        k if k == kinds::PRIORITY_CLASS => decode::run::<PriorityClass>,
-        k if k == kinds::ENDPOINT_SLICE => decode::run::<EndpointSlice>,
-        k if k == kinds::LEASE => decode::run::<Lease>,
-        k if k == kinds::APPLICATION => decode::run_with_extras::<Application>,
-        _ => return Ok(Vec::new()),
-    };
-    decode(object)
+    types::visit(kind, Decoding { kind, object }).unwrap_or_else(|| Ok(Vec::new()))
+}
+
+struct Decoding<'a> {
+    kind: &'static Kind,
+    object: &'a mut Value,
+}
+
+impl Visit for Decoding<'_> {
+    type Out = Result<Vec<String>, Refusal>;
+
+    fn visit<T: DeserializeOwned>(self) -> Self::Out {
+        match self.kind == kinds::APPLICATION {
+            true => decode::run_with_extras::<T>(self.object),
+            false => decode::run::<T>(self.object),
+        }
+    }
 }
 
 /// The kind that the object says it is.

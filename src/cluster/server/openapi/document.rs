@@ -1,16 +1,12 @@
 //! The OpenAPI document of a group-version: a path for each kind, and the schemas of their types.
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::scheduling::v1::PriorityClass;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::super::health;
 use super::infer::Schemas;
-use crate::object::application::Application;
-use crate::object::{Kind, kinds};
+use crate::object::Kind;
+use crate::object::types::{self, Visit};
 
 pub fn of(served: &[&'static Kind]) -> Value {
     let mut paths = Map::new();
@@ -46,31 +42,24 @@ fn open() -> Value {
 
 /// Adds the schemas of a kind's type, and gives the name of its own.
 fn infer(kind: &'static Kind, schemas: &Schemas) -> String {
-    let add = match kind {
-        k if k == kinds::NAMESPACE => Schemas::add::<Namespace>,
-        k if k == kinds::NODE => Schemas::add::<Node>,
-        k if k == kinds::POD => Schemas::add::<Pod>,
-        k if k == kinds::SERVICE => Schemas::add::<Service>,
-        k if k == kinds::ENDPOINTS => Schemas::add::<Endpoints>,
-        k if k == kinds::CONFIG_MAP => Schemas::add::<ConfigMap>,
-        k if k == kinds::SECRET => Schemas::add::<Secret>,
-        k if k == kinds::SERVICE_ACCOUNT => Schemas::add::<ServiceAccount>,
-        k if k == kinds::EVENT => Schemas::add::<Event>,
-        k if k == kinds::DEPLOYMENT => Schemas::add::<Deployment>,
-        k if k == kinds::REPLICA_SET => Schemas::add::<ReplicaSet>,
-        k if k == kinds::PRIORITY_CLASS => Schemas::add::<PriorityClass>,
-        k if k == kinds::ENDPOINT_SLICE => Schemas::add::<EndpointSlice>,
-        k if k == kinds::LEASE => Schemas::add::<Lease>,
-        k if k == kinds::APPLICATION => Schemas::add::<Application>,
-        _ => return kind.kind.to_owned(),
-    };
-    add(schemas);
+    types::visit(kind, Inferring(schemas));
     kind.kind.to_owned()
+}
+
+struct Inferring<'a>(&'a Schemas);
+
+impl Visit for Inferring<'_> {
+    type Out = ();
+
+    fn visit<T: DeserializeOwned>(self) {
+        self.0.add::<T>();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::kinds;
 
     #[test]
     fn the_document_shows_the_fields_of_the_types() {
