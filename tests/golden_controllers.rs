@@ -15,5 +15,11 @@ mod picture;
 mod promises;
 #[path = "golden_controllers/replay.rs"]
 mod replay;
+#[path = "golden_controllers/report.rs"]
+mod report;
 #[path = "golden_controllers/scenarios.rs"]
 mod scenarios;
+#[path = "golden_controllers/scheduler.rs"]
+mod scheduler;
+#[path = "golden_controllers/workloads.rs"]
+mod workloads;

@@ -23,7 +23,7 @@ impl Script {
         let text = |name: &str| action[name].as_str().unwrap_or_default();
         let outcome = match text("op") {
             "create-initial" => create_initial(cluster, case).await,
-            "create" => create(cluster, action["object"].clone()).await,
+            "create" | "add-node" => create(cluster, action["object"].clone()).await,
             "patch" => match kind(text("kind")) {
                 Some(kind) => cluster.patch(kind, text("name"), action["patch"].clone()).await,
                 None => Err(unknown(text("kind"))),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use windlass::cluster::controllers::{self, Controllers};
 use windlass::cluster::registry::{Author, DeleteOptions, Patch, Registry, Target, WriteOptions};
+use windlass::cluster::scheduler;
 use windlass::cluster::store::{Change, Memory, Store};
 use windlass::object::clock::rfc3339;
 use windlass::object::{ApiError, Clock, Kind, Object, ObjectKey, kinds};
@@ -15,31 +16,45 @@ pub const NAMESPACE: &str = "test";
 /// A cluster in which nothing was written for this long has settled.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// Who gives pods their node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// A binder that needs no nodes: each pod goes to the name with the fewest pods.
+    Anywhere,
+    /// The same, and it takes the pods of the scheduler `scripted`, too.
+    Everything,
+    /// The scheduler.
+    Scheduler,
+}
+
 pub struct Cluster {
     pub registry: Registry,
     pub tasks: Tasks,
     pub controllers: Controllers,
+    binding: Binding,
 }
 
 impl Cluster {
     pub async fn start() -> Self {
+        Self::start_with(Binding::Anywhere).await
+    }
+
+    pub async fn start_with(binding: Binding) -> Self {
         let store = Store::open(Memory, &Tasks::default()).unwrap();
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let registry = Registry::new(store, clock);
         let namespace = json!({"metadata": {"name": NAMESPACE}});
         registry.create(&admin(), kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
         let tasks = Tasks::default();
-        tasks.spawn("binder", bind_pods(registry.clone()));
-        let controllers = controllers::start_workloads(&registry, &tasks);
-        Self { registry, tasks, controllers }
+        let controllers = start_parts(&registry, &tasks, binding);
+        Self { registry, tasks, controllers, binding }
     }
 
     /// Stops the controllers and starts new ones, as a crash of the control plane does.
     pub async fn restart(&mut self) {
         self.tasks.stop().await;
         self.tasks = Tasks::default();
-        self.tasks.spawn("binder", bind_pods(self.registry.clone()));
-        self.controllers = controllers::start_workloads(&self.registry, &self.tasks);
+        self.controllers = start_parts(&self.registry, &self.tasks, self.binding);
     }
 
     /// Waits until nothing has been written for a while.
@@ -61,12 +76,14 @@ impl Cluster {
     }
 
     pub async fn patch(&self, kind: &'static Kind, name: &str, patch: Value) -> Result<(), ApiError> {
-        let target = Target::new(kind, NAMESPACE, name);
+        let namespace = if kind.namespaced { NAMESPACE } else { "" };
+        let target = Target::new(kind, namespace, name);
         self.registry.patch(&admin(), &target, Patch::Merge(patch), WriteOptions::default()).await.map(drop)
     }
 
     pub async fn delete(&self, kind: &'static Kind, name: &str, options: DeleteOptions) -> Result<(), ApiError> {
-        self.registry.delete(&admin(), &ObjectKey::new(kind, NAMESPACE, name), &options).await.map(drop)
+        let namespace = if kind.namespaced { NAMESPACE } else { "" };
+        self.registry.delete(&admin(), &ObjectKey::new(kind, namespace, name), &options).await.map(drop)
     }
 
     pub fn get(&self, kind: &'static Kind, name: &str) -> Option<Value> {
@@ -106,22 +123,31 @@ pub fn admin() -> Author {
     Author { user: "kubernetes-admin".into(), manager: "test".into(), ..Author::default() }
 }
 
+fn start_parts(registry: &Registry, tasks: &Tasks, binding: Binding) -> Controllers {
+    match binding {
+        Binding::Scheduler => scheduler::start(registry.clone(), tasks),
+        _ => tasks.spawn("binder", bind_pods(registry.clone(), binding)),
+    }
+    controllers::start_workloads(registry, tasks)
+}
+
 /// Binds each pod that nobody else schedules to the node with the fewest pods.
-async fn bind_pods(registry: Registry) {
+async fn bind_pods(registry: Registry, binding: Binding) {
     let snapshot = registry.snapshot();
     let mut watch = registry.store().watch(kinds::POD, snapshot.revision()).unwrap();
     for pod in snapshot.list(kinds::POD, "") {
-        bind(&registry, pod).await;
+        bind(&registry, pod, binding).await;
     }
     while let Ok(event) = watch.next().await {
         if event.change != Change::Deleted {
-            bind(&registry, &event.object).await;
+            bind(&registry, &event.object, binding).await;
         }
     }
 }
 
-async fn bind(registry: &Registry, pod: &Object) {
-    if pod.meta.node.is_some() || pod.meta.is_deleting() || pod.value()["spec"]["schedulerName"] == "scripted" {
+async fn bind(registry: &Registry, pod: &Object, binding: Binding) {
+    let left_alone = binding != Binding::Everything && pod.value()["spec"]["schedulerName"] == "scripted";
+    if pod.meta.node.is_some() || pod.meta.is_deleting() || left_alone {
         return;
     }
     let snapshot = registry.snapshot();

@@ -8,16 +8,22 @@ use windlass::cluster::store::{Change, Watch};
 use windlass::object::{Revision, kinds};
 
 use crate::cluster::{Cluster, NAMESPACE};
+use crate::workloads;
 
 /// Sections that a case draws if any of its steps has them.
-const OPTIONAL: &[&str] = &["endpointSlices", "endpoints", "objects", "namespace"];
+const OPTIONAL: &[&str] =
+    &["endpointSlices", "endpoints", "objects", "namespace", "controllerRevisions", "persistentVolumeClaims"];
+const REVISION_HASH: &str = "controller-revision-hash";
 
 pub struct Picture {
     sets: Watch,
     pods: Watch,
+    revisions: Watch,
     /// ReplicaSets that Deployments made, by name: rs-a, rs-b and so on, in order of creation.
     ids: BTreeMap<String, String>,
-    /// Generated names of pods.
+    /// ControllerRevisions, by name: cr-a, cr-b and so on, in order of creation.
+    revision_ids: BTreeMap<String, String>,
+    /// Generated names of pods; those of a StatefulSet's are its own while it controls them.
     generated: Vec<String>,
     /// All pods in order of creation.
     order: HashMap<String, usize>,
@@ -38,7 +44,9 @@ impl Picture {
         Self {
             sets: store.watch(kinds::REPLICA_SET, from).unwrap(),
             pods: store.watch(kinds::POD, from).unwrap(),
+            revisions: store.watch(kinds::CONTROLLER_REVISION, from).unwrap(),
             ids: BTreeMap::new(),
+            revision_ids: BTreeMap::new(),
             generated: Vec::new(),
             order: HashMap::new(),
             addresses: BTreeMap::new(),
@@ -58,14 +66,22 @@ impl Picture {
                 self.ids.insert(event.object.key.name.clone(), format!("rs-{letter}"));
             }
         }
+        while let Some(Ok(event)) = self.revisions.next().now_or_never() {
+            if event.change == Change::Added {
+                let letter = char::from(b'a' + u8::try_from(self.revision_ids.len()).unwrap());
+                self.revision_ids.insert(event.object.key.name.clone(), format!("cr-{letter}"));
+            }
+        }
         while let Some(Ok(event)) = self.pods.next().now_or_never() {
             let name = &event.object.key.name;
             let value = event.object.value();
             if event.change == Change::Added {
                 self.order.insert(name.clone(), self.order.len());
-                if !value["metadata"]["generateName"].is_null() {
-                    self.generated.push(name.clone());
-                }
+            }
+            let own = event.object.meta.controller().is_some_and(|o| o.kind == "StatefulSet");
+            self.generated.retain(|known| known != name);
+            if !own && !value["metadata"]["generateName"].is_null() {
+                self.generated.push(name.clone());
             }
             if let Some(ip) = value["status"]["podIP"].as_str() {
                 self.addresses.insert(ip.to_owned(), name.clone());
@@ -112,6 +128,8 @@ impl Picture {
                 "endpointSlices" => self.slices(cluster),
                 "endpoints" => self.endpoints(cluster),
                 "objects" => objects(cluster),
+                "controllerRevisions" => self.controller_revisions(cluster),
+                "persistentVolumeClaims" => claims(cluster),
                 _ => namespace(cluster),
             };
         }
@@ -119,18 +137,18 @@ impl Picture {
     }
 
     fn workloads(&self, cluster: &Cluster) -> Value {
-        let draw = |object: Value| {
-            let mut drawn = json!({"kind": "Deployment", "name": object["metadata"]["name"],
-                "generation": object["metadata"]["generation"], "replicas": object["spec"]["replicas"],
-                "revision": object["metadata"]["annotations"]["deployment.kubernetes.io/revision"],
-                "status": self.status(&object), "conditions": self.conditions(&object)});
-            if object["spec"]["paused"] == true {
-                drawn["paused"] = json!(true);
+        let mut all = Vec::new();
+        for row in workloads::rows() {
+            for object in cluster.list(row.kind) {
+                let mut drawn = row.draw(&object);
+                drawn["owner"] = self.owner(&object);
+                drawn["status"] = self.status(&object);
+                drawn["conditions"] = json!(self.conditions(&object));
+                mark_deleting(&mut drawn, &object);
+                all.push(drawn);
             }
-            mark_deleting(&mut drawn, &object);
-            drawn
-        };
-        cluster.list(kinds::DEPLOYMENT).into_iter().map(draw).collect()
+        }
+        json!(all)
     }
 
     fn replica_sets(&self, cluster: &Cluster) -> Value {
@@ -167,6 +185,7 @@ impl Picture {
             if !self.generated.contains(&name) {
                 drawn["name"] = json!(name);
             }
+            drawn["revision"] = self.revision(&pod["metadata"]["labels"][REVISION_HASH]);
             match counted.iter_mut().find(|(same, _)| *same == drawn) {
                 Some((_, count)) => *count += 1,
                 None => counted.push((drawn, 1)),
@@ -187,8 +206,15 @@ impl Picture {
         for event in cluster.list(kinds::EVENT) {
             let about = &event["involvedObject"];
             let name = about["name"].as_str().unwrap_or_default();
-            // A combined event takes the message of its latest: the recordings count it as a new one then.
-            let key = format!("{} {}", event["metadata"]["name"], event["message"]);
+            if about["kind"] == "PersistentVolumeClaim" {
+                continue;
+            }
+            let orphaned =
+                |text: &str| self.orphans(cluster).iter().fold(text.to_owned(), |t, n| t.replace(n, "<pod>"));
+            // A combined event takes the message of its latest: the recordings count it as a new one then. So do they
+            // with an event about a StatefulSet's pod that it has let go, whose name says nothing from then on.
+            let key =
+                format!("{} {}", event["metadata"]["name"], orphaned(event["message"].as_str().unwrap_or_default()));
             let count = event["count"].as_i64().unwrap_or(1);
             let more = count - self.counted.insert(key, count).unwrap_or(0);
             if more <= 0 || about["kind"] == "Pod" || self.ids.contains_key(name) {
@@ -244,9 +270,36 @@ impl Picture {
         cluster.list(kinds::ENDPOINTS).into_iter().map(draw).collect()
     }
 
+    /// The stand-in of a ControllerRevision, by its name or, as DaemonSets label their pods, by the hash in it.
+    fn revision(&self, label: &Value) -> Value {
+        let Some(label) = label.as_str() else { return Value::Null };
+        let named = |name: &str| name == label || name.strip_suffix(label).is_some_and(|rest| rest.ends_with('-'));
+        json!(self.revision_ids.iter().find(|(name, _)| named(name)).map_or(label, |(_, id)| id))
+    }
+
+    fn controller_revisions(&self, cluster: &Cluster) -> Value {
+        let draw = |object: Value| {
+            json!({"id": self.revision(&object["metadata"]["name"]), "owner": self.owner(&object),
+                "revision": object["revision"]})
+        };
+        cluster.list(kinds::CONTROLLER_REVISION).into_iter().map(draw).collect()
+    }
+
+    /// Pods of StatefulSets that nobody controls any more.
+    fn orphans(&self, cluster: &Cluster) -> Vec<String> {
+        let pods = cluster.list(kinds::POD);
+        let orphaned = pods.iter().filter(|p| !p["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"].is_null());
+        let names = orphaned.filter(|p| self.owner(p).is_null()).map(|p| p["metadata"]["name"].as_str().unwrap());
+        names.map(str::to_owned).collect()
+    }
+
     fn status(&self, object: &Value) -> Value {
-        let mut status = object["status"].as_object().cloned().unwrap_or_default();
-        status.remove("conditions");
+        let mut status = workloads::status(object);
+        for name in ["currentRevision", "updateRevision"] {
+            if let Some(value) = status.get_mut(name) {
+                *value = self.revision(value);
+            }
+        }
         Value::Object(status)
     }
 
@@ -328,6 +381,19 @@ fn objects(cluster: &Cluster) -> Value {
     };
     let own = cluster.list(kinds::CONFIG_MAP).into_iter().filter(|o| o["metadata"]["name"] != "kube-root-ca.crt");
     own.map(draw).collect()
+}
+
+fn claims(cluster: &Cluster) -> Value {
+    let owner = |o: &Value| json!(format!("{}/{}", o["kind"].as_str().unwrap(), o["name"].as_str().unwrap()));
+    let draw = |object: Value| {
+        let owners = object["metadata"]["ownerReferences"].as_array();
+        let owners: Vec<Value> = owners.into_iter().flatten().map(owner).collect();
+        let mut drawn =
+            json!({"name": object["metadata"]["name"], "owners": owners, "phase": object["status"]["phase"]});
+        mark_deleting(&mut drawn, &object);
+        drawn
+    };
+    cluster.list(kinds::CLAIM).into_iter().map(draw).collect()
 }
 
 fn namespace(cluster: &Cluster) -> Value {
