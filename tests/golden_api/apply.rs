@@ -1,88 +1,73 @@
 //! `apply.json`: server-side apply step by step: results, conflicts and who owns which field afterwards.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::compare::{difference, difference_unordered};
-use crate::door::{Cluster, Reply};
-use crate::tally::{Outcome, Tally, cases};
+use crate::check::Check;
+use crate::client::{Answer, Client};
+use crate::cluster::{ask, prepared};
+use crate::tally::replay_all;
 
-const FLOOR: usize = 90;
+const FLOOR: usize = 94;
 
 #[tokio::test(start_paused = true)]
 async fn applies_own_and_yield_fields_as_recorded() {
-    let mut tally = Tally::new("apply.json");
-    for case in cases("apply.json") {
-        let outcome = replay(&case).await;
-        tally.add(&case, outcome);
-    }
-    tally.finish(FLOOR);
+    replay_all("apply.json", FLOOR, replay).await;
 }
 
-async fn replay(case: &Value) -> Outcome {
-    if case.get("crd").is_some() {
-        return Outcome::AbsentKind;
-    }
-    let cluster = Cluster::new().await;
+async fn replay(case: Value) -> Result<Vec<Check>, String> {
+    let client = prepared(&case).await?;
+    let mut checks = Vec::new();
     for (number, step) in case["steps"].as_array().into_iter().flatten().enumerate() {
-        let text = |name: &str| step[name].as_str().unwrap_or_default();
-        let body = if step["op"] == "update" { changed(&cluster, step).await } else { step["body"].clone() };
-        let body = match body {
-            Value::Null => None,
-            Value::String(text) => Some(text),
-            body => Some(body.to_string()),
-        };
-        let reply = cluster.send(text("method"), text("path"), text("contentType"), body.as_deref()).await;
-        let (status, got) = match reply {
-            Reply::Answer { status, body } => (status, body),
-            Reply::AbsentKind => return Outcome::AbsentKind,
-            Reply::NotHere => return Outcome::NotHere,
-        };
-        if step["status"] != status {
-            return Outcome::Differ(format!(
-                "step {number}: status: want {} {}\n      got {status} {}",
-                step["status"], step["response"]["message"], got["message"]
-            ));
+        let mut request = step.clone();
+        if step["op"] == "update" {
+            request["body"] = changed(&client, step).await;
         }
+        let answer = client.ask(ask(&request)).await;
+        let agrees = step["status"] == answer.status;
         // Kubernetes names several managers that are in conflict in no fixed order.
         let unordered = !case["unordered"].is_null() || step["status"] == 409;
-        let compare = if unordered { difference_unordered } else { difference };
-        let found = match step.get("response") {
-            Some(response) => compare(response, &got),
-            None => object_difference(step, &got),
+        let check = match step.get("response") {
+            Some(response) => Check::answer(&step["status"], response, &answer),
+            None if agrees => object(step, &answer),
+            None => Check::answer(&step["status"], &Value::Null, &answer),
         };
-        if let Some(how) = found {
-            return Outcome::Differ(format!("step {number}: {how}"));
+        checks.push(check.unordered(unordered).at(format!("step {number}: ")));
+        if !agrees {
+            break;
         }
     }
-    Outcome::Agree
+    Ok(checks)
 }
 
 /// A recorded step keeps the object, its metadata and its owners apart.
-fn object_difference(step: &Value, got: &Value) -> Option<String> {
+fn object(step: &Value, answer: &Answer) -> Check {
+    let got = answer.json();
     let mut object = got.as_object().cloned().unwrap_or_default();
     for gone in ["apiVersion", "kind", "metadata"] {
         object.remove(gone);
     }
-    let status = object.remove("status");
+    let status = object.remove("status").unwrap_or_default();
     let metadata = got["metadata"].as_object();
     let kept = ["labels", "annotations", "finalizers", "ownerReferences", "generation"];
     let kept: Map<String, Value> =
         kept.iter().filter_map(|name| Some(((*name).to_owned(), metadata?.get(*name)?.clone()))).collect();
-    let status = step.get("statusObject").and_then(|want| difference(want, &status.unwrap_or_default()));
-    difference(&step["object"], &Value::Object(object))
-        .or_else(|| difference(&step["metadata"], &Value::Object(kept)).map(|how| format!("metadata{how}")))
-        .or_else(|| {
-            difference(&step["managedFields"], &got["metadata"]["managedFields"])
-                .map(|how| format!("managedFields{how}"))
-        })
-        .or_else(|| status.map(|how| format!("status{how}")))
+    let part = |name: &str| step[name].clone();
+    let mut check = Check::new(
+        json!({"object": part("object"), "metadata": part("metadata"), "managedFields": part("managedFields")}),
+        json!({"object": object, "metadata": kept, "managedFields": got["metadata"]["managedFields"]}),
+    );
+    if let Some(wanted) = step.get("statusObject") {
+        check.want["statusObject"] = wanted.clone();
+        check.got["statusObject"] = status;
+    }
+    check
 }
 
 /// The current object with the step's change merged in, as a client that reads, edits and writes back sends it.
-async fn changed(cluster: &Cluster, step: &Value) -> Value {
+async fn changed(client: &Client, step: &Value) -> Value {
     let path = step["path"].as_str().unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default().trim_end_matches("/status");
-    let Reply::Answer { mut body, .. } = cluster.send("GET", path, "", None).await else { return Value::Null };
+    let mut body = client.get(path).await.json();
     merge(&mut body, &step["change"]);
     if let Some(metadata) = body["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");

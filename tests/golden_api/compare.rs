@@ -15,8 +15,9 @@ pub fn difference_unordered(want: &Value, got: &Value) -> Option<String> {
     difference(&sorted(want), &sorted(got))
 }
 
-fn sorted(status: &Value) -> Value {
-    let mut status = status.clone();
+fn sorted(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    let status = &mut answer["body"];
     if let Some(message) = status["message"].as_str() {
         let mut parts: Vec<&str> = message.split([',', '[', ']']).map(str::trim).filter(|p| !p.is_empty()).collect();
         parts.sort_unstable();
@@ -25,7 +26,7 @@ fn sorted(status: &Value) -> Value {
     if let Some(causes) = status.pointer_mut("/details/causes").and_then(Value::as_array_mut) {
         causes.sort_by_key(Value::to_string);
     }
-    status
+    answer
 }
 
 fn walk(path: &str, want: &Value, got: &Value) -> Option<String> {

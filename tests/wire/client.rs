@@ -9,14 +9,15 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
-use windlass::cluster::registry::Registry;
+use windlass::cluster::registry::{self, Registry};
 use windlass::cluster::server::{Api, Identity, Metrics, NoNodes, NodeStreams, in_process, router};
 use windlass::cluster::store::Store;
-use windlass::object::{Clock, kinds};
+use windlass::object::Clock;
 use windlass::tasks::Tasks;
 
 pub struct Client {
     pub router: Router,
+    pub clock: Clock,
     _tasks: Tasks,
     _ready: watch::Sender<bool>,
 }
@@ -30,6 +31,12 @@ pub struct Answer {
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The Warning header, its values joined.
+    pub fn warnings(&self) -> String {
+        let values = self.headers.get_all("warning").into_iter().map(|value| value.to_str().unwrap());
+        values.collect::<Vec<_>>().join(", ")
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -55,14 +62,17 @@ impl Client {
 
     pub async fn with(nodes: Arc<dyn NodeStreams>, identity: Option<Identity>) -> Self {
         let tasks = Tasks::default();
-        let registry = Registry::new(Store::in_memory(&tasks), Clock::start());
+        let clock = Clock::start();
+        let addresses = "10.99.0.0/16".parse().unwrap();
+        let registry = Registry::new(Store::in_memory(&tasks), clock).with_services(addresses);
+        registry::bootstrap(&registry).await.unwrap();
         let (ready, is_ready) = watch::channel(true);
         let shutdown = tasks.token().clone();
         let api = Api { registry, nodes, metrics: Metrics::default(), ready: is_ready, shutdown };
         let open = router(api, Router::new());
         let admin = in_process(open.clone(), Identity::admin("golden"));
-        let mut client = Self { router: admin, _tasks: tasks, _ready: ready };
-        for name in ["default", "golden", "gtab", "gwatch", "gsel"] {
+        let mut client = Self { router: admin, clock, _tasks: tasks, _ready: ready };
+        for name in ["golden", "gtab", "gwatch", "gsel"] {
             client.create("/api/v1/namespaces", &json!({"metadata": {"name": name}})).await;
         }
         client.router = match identity {
@@ -99,25 +109,28 @@ impl Client {
         self.ask(Ask { method, path, content_type, body, ..Ask::default() }).await
     }
 
+    /// Creates a CustomResourceDefinition and waits until its kind is served.
+    pub async fn define(&self, definition: &Value) -> Result<(), String> {
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let created = self.write("POST", path, definition).await;
+        if created.status != 201 {
+            return Err(format!("definition refused with {}: {}", created.status, created.json()["message"]));
+        }
+        let one = format!("{path}/{}", definition["metadata"]["name"].as_str().unwrap_or_default());
+        for _ in 0..100 {
+            let object = self.get(&one).await.json();
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            if conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True") {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        Err("the definition was not established".to_owned())
+    }
+
     pub async fn create(&self, path: &str, body: &Value) -> Answer {
         let answer = self.write("POST", path, body).await;
         assert_eq!(answer.status, 201, "{path}: {}", answer.json());
         answer
     }
-}
-
-/// Whether windlass serves the resource of a path.
-pub fn is_served(path: &str) -> bool {
-    let path = path.split('?').next().unwrap_or_default();
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let (group, version, rest) = match parts.as_slice() {
-        ["api", version, rest @ ..] => ("", *version, rest),
-        ["apis", group, version, rest @ ..] => (*group, *version, rest),
-        _ => return false,
-    };
-    let plural = match rest {
-        ["namespaces", _, plural, ..] | [plural, ..] => plural,
-        [] => return false,
-    };
-    kinds::by_plural(group, version, plural).is_some()
 }
