@@ -13,7 +13,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("diff", &["diff", "object"]),
     ("policy", &["policy", "object"]),
     ("cluster/store", &["cluster::store", "object", "tasks"]),
-    ("cluster/registry", &["cluster::registry", "cluster::store", "diff", "policy", "object", "tasks"]),
+    ("cluster/rbac", &["cluster::rbac", "cluster::store", "object"]),
+    (
+        "cluster/registry",
+        &["cluster::registry", "cluster::rbac", "cluster::store", "diff", "policy", "object", "tasks"],
+    ),
     ("cluster", &["cluster", "diff", "policy", "object", "tasks"]),
     ("sync", &["sync", "cluster::registry", "cluster::store", "diff", "policy", "object", "tasks"]),
     ("agent", &["agent", "object", "tasks"]),

@@ -93,10 +93,12 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     let (ready, is_ready) = watch::channel(false);
     let metrics = Metrics::default();
     metrics.observe_store(store.clone());
+    let tokens = Arc::new(server::Tokens::open(&config.data_dir.join("pki"))?);
     let api = Api {
         registry: registry.clone(),
         nodes: node.clone(),
         metrics,
+        tokens,
         ready: is_ready,
         shutdown: tasks.token().clone(),
     };

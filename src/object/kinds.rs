@@ -34,6 +34,7 @@ pub enum Subresource {
     Attach,
     PortForward,
     Finalize,
+    Token,
 }
 
 impl Subresource {
@@ -49,6 +50,7 @@ impl Subresource {
             Self::Attach => "attach",
             Self::PortForward => "portforward",
             Self::Finalize => "finalize",
+            Self::Token => "token",
         }
     }
 }
@@ -187,7 +189,7 @@ macro_rules! kinds {
     (@scope cluster) => { false };
 }
 
-use Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, PortForward, Scale, Status};
+use Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, PortForward, Scale, Status, Token};
 
 kinds! {
     CONFIG_MAP = "" / "v1" "ConfigMap" "configmaps" "configmap" ["cm"], [], namespaced, [], Plain, Durable;
@@ -203,7 +205,7 @@ kinds! {
     REPLICATION_CONTROLLER = "" / "v1" "ReplicationController" "replicationcontrollers" "replicationcontroller" ["rc"], ["all"], namespaced, [Status, Scale], Spec, Durable;
     RESOURCE_QUOTA = "" / "v1" "ResourceQuota" "resourcequotas" "resourcequota" ["quota"], [], namespaced, [Status], Spec, Durable;
     SECRET = "" / "v1" "Secret" "secrets" "secret" [], [], namespaced, [], Plain, Durable;
-    SERVICE_ACCOUNT = "" / "v1" "ServiceAccount" "serviceaccounts" "serviceaccount" ["sa"], [], namespaced, [], Plain, Durable;
+    SERVICE_ACCOUNT = "" / "v1" "ServiceAccount" "serviceaccounts" "serviceaccount" ["sa"], [], namespaced, [Token], Plain, Durable;
     SERVICE = "" / "v1" "Service" "services" "service" ["svc"], ["all"], namespaced, [Status], Spec, Durable;
     CONTROLLER_REVISION = "apps" / "v1" "ControllerRevision" "controllerrevisions" "controllerrevision" [], [], namespaced, [], Plain, Durable;
     DAEMON_SET = "apps" / "v1" "DaemonSet" "daemonsets" "daemonset" ["ds"], ["all"], namespaced, [Status], Spec, Durable;

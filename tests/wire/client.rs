@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
 use windlass::cluster::registry::{self, Registry};
-use windlass::cluster::server::{Api, Identity, Metrics, NoNodes, NodeStreams, in_process, router};
+use windlass::cluster::server::{Api, Identity, Metrics, NoNodes, NodeStreams, Tokens, in_process, router};
 use windlass::cluster::store::Store;
 use windlass::object::Clock;
 use windlass::tasks::Tasks;
@@ -68,7 +68,8 @@ impl Client {
         registry::bootstrap(&registry).await.unwrap();
         let (ready, is_ready) = watch::channel(true);
         let shutdown = tasks.token().clone();
-        let api = Api { registry, nodes, metrics: Metrics::default(), ready: is_ready, shutdown };
+        let tokens = Arc::new(Tokens::ephemeral().unwrap());
+        let api = Api { registry, nodes, metrics: Metrics::default(), tokens, ready: is_ready, shutdown };
         let open = router(api, Router::new());
         let admin = in_process(open.clone(), Identity::admin("golden"));
         let mut client = Self { router: admin, clock, _tasks: tasks, _ready: ready };

@@ -5,6 +5,7 @@
 pub mod engine;
 
 mod claims;
+mod cluster_roles;
 mod decode;
 mod deployment;
 mod endpoints;

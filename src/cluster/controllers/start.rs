@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cluster_roles::ClusterRoleController;
 use super::deployment::DeploymentController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
@@ -30,6 +31,8 @@ impl Controllers {
 pub fn start(registry: Registry, tasks: &Tasks) -> Controllers {
     let mut all = start_workloads(&registry, tasks);
     all.counters.extend(start_nodes(&registry, tasks).counters);
+    let roles = engine::start(ClusterRoleController::new(&registry), registry.store(), tasks);
+    all.counters.push(("clusterrole-aggregation", roles));
     all
 }
 

@@ -18,7 +18,8 @@ impl Author {
     pub fn controller(name: &str) -> Self {
         Self {
             user: format!("system:controller:{name}"),
-            groups: vec!["system:authenticated".into()],
+            // The control plane acts on behalf of nobody: no role limits it.
+            groups: vec!["system:masters".into(), "system:authenticated".into()],
             client: "windlass".into(),
             manager: "windlass-controllers".into(),
             commit: None,

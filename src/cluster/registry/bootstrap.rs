@@ -6,11 +6,13 @@ use super::author::Author;
 use super::options::WriteOptions;
 use super::transaction::Transaction;
 use super::verbs::Registry;
+use crate::cluster::rbac::{self, DefaultObject};
 use crate::object::{ApiError, Kind, ObjectKey, SYSTEM_NAMESPACE, kinds};
 
+const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
 
-/// Makes the namespaces and the `kubernetes` Service, all at one revision.
+/// Makes the namespaces, the `kubernetes` Service and the first roles, all at one revision.
 ///
 /// # Errors
 /// When the store cannot write.
@@ -23,7 +25,37 @@ pub async fn bootstrap(registry: &Registry) -> Result<(), ApiError> {
     // Another Service may have taken the first address while this one was gone: then any other will do.
     make(&mut transaction, kinds::SERVICE, "default", api_service(Some(&wanted)))
         .or_else(|_| make(&mut transaction, kinds::SERVICE, "default", api_service(None)))?;
+    rbac::defaults().into_iter().try_for_each(|default| reconcile(&mut transaction, default))?;
     transaction.commit().await.map(drop)
+}
+
+/// Makes a role or binding of the beginning, or adds to the one that is there what it lacks, unless it is
+/// annotated to be left alone. What a user has added stays.
+fn reconcile(transaction: &mut Transaction, default: DefaultObject) -> Result<(), ApiError> {
+    let DefaultObject { kind, object } = default;
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let key = ObjectKey::new(kind, "", name);
+    let Some(mut current) = transaction.current(&key) else {
+        return transaction.create(kind, "", object, WriteOptions::default());
+    };
+    // The rules of an aggregated role are its controller's.
+    let lacks = |field: &str| -> Vec<Value> {
+        let has = |item: &Value| current[field].as_array().is_some_and(|items| items.contains(item));
+        object[field].as_array().into_iter().flatten().filter(|item| !has(item)).cloned().collect()
+    };
+    let (rules, subjects) = (lacks("rules"), lacks("subjects"));
+    let left_alone = current["metadata"]["annotations"][AUTOUPDATE] == "false";
+    if left_alone || rules.is_empty() && subjects.is_empty() {
+        return Ok(());
+    }
+    for (field, lacking) in [("rules", rules), ("subjects", subjects)] {
+        match current[field].as_array_mut() {
+            Some(items) => items.extend(lacking),
+            None if lacking.is_empty() => {}
+            None => current[field] = json!(lacking),
+        }
+    }
+    transaction.update(&key.into(), current, WriteOptions::default())
 }
 
 fn make(transaction: &mut Transaction, kind: &'static Kind, namespace: &str, object: Value) -> Result<(), ApiError> {

@@ -89,6 +89,7 @@ impl Transaction {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(ApiError::new(Reason::Unknown, message));
         }
+        self.check_grant(kind, &object, None)?;
         self.put(key, object);
         Ok(())
     }

@@ -12,6 +12,7 @@ mod admit;
 mod create;
 pub mod defaults;
 mod delete;
+mod escalation;
 mod names;
 mod ownership;
 mod patch;

@@ -103,6 +103,7 @@ impl Transaction {
         if !causes.is_empty() {
             return Err(ApiError::invalid(key.kind, &key.name, causes));
         }
+        self.check_grant(key.kind, &next, Some(current))?;
         self.put_or_finish(key, next);
         Ok(())
     }

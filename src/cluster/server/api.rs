@@ -11,7 +11,7 @@ use axum::routing::get;
 use http::Method;
 use tokio_util::sync::CancellationToken;
 
-use super::identity::{Identity, authorize};
+use super::auth::{self, Authenticator, Identity, Tokens};
 use super::list::Pages;
 use super::metrics::Metrics;
 use super::nodes::NodeStreams;
@@ -26,6 +26,8 @@ pub struct Api {
     pub nodes: Arc<dyn NodeStreams>,
     /// Shared with all parts that count; served at `/metrics`.
     pub metrics: Metrics,
+    /// Issues and checks the tokens of service accounts.
+    pub tokens: Arc<Tokens>,
     /// Whether `/readyz` says so.
     pub ready: tokio::sync::watch::Receiver<bool>,
     /// Ends watches and followed logs when the program stops.
@@ -37,6 +39,7 @@ pub struct Server {
     pub registry: Registry,
     pub nodes: Arc<dyn NodeStreams>,
     pub metrics: Metrics,
+    pub tokens: Arc<Tokens>,
     pub ready: tokio::sync::watch::Receiver<bool>,
     pub shutdown: CancellationToken,
     pub pages: Pages,
@@ -47,11 +50,12 @@ pub struct Server {
 ///
 /// Who asks is the request extension [`Identity`]; without one the caller is anonymous.
 pub fn router(api: Api, extra: Router) -> Router {
-    let Api { registry, nodes, metrics, ready, shutdown } = api;
+    let Api { registry, nodes, metrics, tokens, ready, shutdown } = api;
     let server = Arc::new(Server {
         registry,
         nodes,
         metrics,
+        tokens,
         ready,
         shutdown,
         pages: Pages::default(),
@@ -82,26 +86,12 @@ pub fn in_process(router: Router, identity: Identity) -> Router {
     router.layer(axum::Extension(identity))
 }
 
-/// Authorises a request, answers it, and counts both.
+/// Finds out who asks, authorises the request, answers it, and counts it.
 async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let attributes = Attributes::of(request.method(), request.uri());
-    let identity = request.extensions().get::<Identity>().cloned();
-    let bearer = request.headers().contains_key(http::header::AUTHORIZATION);
-    let identity = match identity {
-        Some(identity) => identity,
-        // No tokens are issued, so none can be right; only the open paths do not care.
-        None if bearer && !attributes.path.starts_with("/api/webhook") => {
-            let error = ApiError::new(crate::object::Reason::Unauthorized, "Unauthorized");
-            return error.into_response();
-        }
-        None => Identity::anonymous(),
-    };
-    let verdict = authorize(&identity, &attributes);
     let head = request.method() == Method::HEAD;
-    request.extensions_mut().insert(identity);
-    request.extensions_mut().insert(attributes.clone());
-    let mut response = match verdict {
+    let mut response = match admitted(&server, &mut request, &attributes) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
@@ -111,4 +101,24 @@ async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Ne
     }
     tracing::debug!(verb = attributes.verb, path = attributes.path, status = response.status().as_u16(), "served");
     answer::sealed(response)
+}
+
+/// Leaves the caller's identity and the request's attributes in the request, for the part that answers it.
+fn admitted(server: &Server, request: &mut Request, attributes: &Attributes) -> Result<(), ApiError> {
+    let snapshot = server.registry.snapshot();
+    let connected = request.extensions().get::<Identity>().cloned();
+    // The webhook's credentials are its sender's, and checked there.
+    let identity = match connected {
+        None if attributes.path == "/api/webhook" => Identity::anonymous(),
+        connected => {
+            let authenticator = Authenticator { tokens: server.tokens.clone() };
+            let caller =
+                authenticator.identify(&snapshot, connected, request.headers(), server.registry.clock().now())?;
+            auth::impersonate(&snapshot, &caller, request.headers())?.unwrap_or(caller)
+        }
+    };
+    auth::authorize(&snapshot, &identity, attributes)?;
+    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(attributes.clone());
+    Ok(())
 }

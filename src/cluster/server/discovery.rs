@@ -61,7 +61,7 @@ fn resources_of(of: GroupVersion) -> Vec<Resource> {
         name: r.plural,
         singular: r.singular,
         kind: r.kind,
-        namespaced: false,
+        namespaced: r.namespaced,
         verbs: vec!["create"],
         short_names: &[],
         categories: &[],
@@ -97,6 +97,7 @@ fn sub(kind: &'static Kind, subresource: Subresource) -> Sub {
         Subresource::Exec => ("", "v1", "PodExecOptions", STREAM),
         Subresource::Attach => ("", "v1", "PodAttachOptions", STREAM),
         Subresource::PortForward => ("", "v1", "PodPortForwardOptions", STREAM),
+        Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
         Subresource::Finalize => (kind.group, kind.version, kind.kind, &["update"]),
     };
     Sub { name: subresource.as_str(), group, version, kind: named, verbs }

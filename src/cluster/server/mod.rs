@@ -4,12 +4,12 @@
 mod accept;
 mod answer;
 mod api;
+mod auth;
 mod body;
 mod compress;
 mod discovery;
 mod fields;
 mod health;
-mod identity;
 mod json;
 mod list;
 mod log;
@@ -29,7 +29,7 @@ mod watch;
 mod write;
 
 pub use api::{Api, in_process, router};
-pub use identity::Identity;
+pub use auth::{Identity, Tokens};
 pub use metrics::Metrics;
 pub use nodes::{ByteStream, LogRequest, NoNodes, NodeStreams};
 pub use serve::{names_of, serve};

@@ -12,7 +12,7 @@ use super::api::Server;
 use super::fields::Filter;
 use super::path::Attributes;
 use super::query::{IncludeObject, ListQuery, Parameters, revision, too_large};
-use super::{answer, list, log, watch, write};
+use super::{answer, auth, list, log, watch, write};
 use crate::object::kinds::{self, Subresource};
 use crate::object::{ApiError, Kind, ObjectKey};
 
@@ -116,6 +116,7 @@ async fn subresource(
         }
         (Subresource::Scale, "get") => Ok(answer::value(StatusCode::OK, &server.registry.scale(&key)?)),
         (Subresource::Binding, "create") => write::bind(server, &key, request).await,
+        (Subresource::Token, "create") => auth::request_token(server, &key, request).await,
         (Subresource::Eviction, "create") => write::evict(server, &key, request).await,
         (Subresource::Log, "get") => log::serve(server, &key, &request.uri().clone()).await,
         _ => Err(answer::method_not_allowed()),

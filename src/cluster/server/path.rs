@@ -3,6 +3,8 @@
 
 use http::{Method, Uri};
 
+use crate::cluster::rbac::Ask;
+
 /// What a request is about, as authorisation and metrics see it. Texts are empty where the request has no such part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
@@ -16,6 +18,8 @@ pub struct Attributes {
     pub subresource: String,
     pub namespace: String,
     pub name: String,
+    /// The field selector of a list, decoded.
+    pub field_selector: String,
     pub path: String,
 }
 
@@ -37,7 +41,23 @@ impl Attributes {
             Method::DELETE => "delete",
             _ => plain_verb(method),
         };
+        if collection {
+            attributes.field_selector = field_selector(uri);
+        }
         attributes
+    }
+
+    /// What is asked for, as roles see it. A list of the one object of a name asks for that object.
+    pub fn ask(&self) -> Ask<'_> {
+        let chosen = || self.field_selector.split(',').find_map(|term| term.strip_prefix("metadata.name="));
+        Ask {
+            verb: self.verb,
+            group: &self.group,
+            resource: &self.resource,
+            subresource: &self.subresource,
+            name: if self.name.is_empty() { chosen().unwrap_or_default() } else { &self.name },
+            path: &self.path,
+        }
     }
 
     fn read(&mut self, path: &str) {
@@ -83,6 +103,12 @@ fn plain_verb(method: &Method) -> &'static str {
 fn asks_to_watch(uri: &Uri) -> bool {
     let query = uri.query().unwrap_or_default();
     query.split('&').any(|pair| matches!(pair, "watch" | "watch=true" | "watch=1" | "watch=True" | "watch=t"))
+}
+
+/// The value of `fieldSelector` in the query.
+fn field_selector(uri: &Uri) -> String {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs.filter_map(|pair| pair.strip_prefix("fieldSelector=")).map(decode).next().unwrap_or_default()
 }
 
 /// Undoes percent encoding; what is not valid UTF-8 afterwards is replaced and so names nothing that exists.

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use super::identity::Identity;
+use super::auth::Identity;
 use crate::tasks::Tasks;
 
 /// Connections at a time; more wait in the system's queue.

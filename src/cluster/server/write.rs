@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::accept::{Form, form};
 use super::answer;
 use super::api::Server;
+use super::auth::{self, Identity};
 use super::body::{self, PatchType};
 use super::fields::Filter;
-use super::identity::Identity;
 use super::list::{self, Page};
 use super::options;
 use super::path::Attributes;
@@ -78,6 +78,8 @@ pub async fn create(
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
     let (object, duplicates) = body::decode_object(kind, &parts, &bytes, write.options.validation)?;
+    let identity = parts.extensions.get::<Identity>();
+    identity.map_or(Ok(()), |identity| auth::may_register(identity, kind, &object))?;
     let written = server.registry.create(&write.author, kind, &at.namespace, object, write.options).await?;
     Ok(answer::warn(write.answer(server, &written), &duplicates))
 }

@@ -42,6 +42,14 @@ fn complaint(wrong: bool, words: &str) -> Option<String> {
     wrong.then(|| words.to_owned())
 }
 
+/// What stands for itself in the path of a URL.
+pub fn path_segment(text: &str) -> Vec<String> {
+    match text {
+        "." | ".." => vec![format!("may not be '{text}'")],
+        _ => ["/", "%"].into_iter().filter(|c| text.contains(c)).map(|c| format!("may not contain '{c}'")).collect(),
+    }
+}
+
 pub fn subdomain(text: &str) -> Complaints {
     let wrong = !text.split('.').all(is_label);
     [too_long(text, 253, "characters"), complaint(wrong, SUBDOMAIN)].into_iter().flatten().collect()

@@ -13,7 +13,12 @@ const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDelet
 pub fn create(kind: &'static Kind, object: &Value, found: &mut Findings) {
     let metadata = &object["metadata"];
     let at = Path::Root.child("metadata");
-    let named = if matches!(kind.kind, "Namespace" | "Service") { format::label } else { format::subdomain };
+    let named = match kind.kind {
+        "Namespace" | "Service" => format::label,
+        // Roles and bindings have names such as `system:node`.
+        _ if kind.group == "rbac.authorization.k8s.io" => format::path_segment,
+        _ => format::subdomain,
+    };
     let prefix = text(metadata, "generateName");
     if !prefix.is_empty() {
         // What is generated goes on after the prefix, so the prefix may end in a hyphen.

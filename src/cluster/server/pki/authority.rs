@@ -18,7 +18,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 
-use super::super::identity::Identity;
+use super::super::auth::Identity;
 use super::files;
 
 /// Certificates are valid for a year and renewed when a month is left.
@@ -165,6 +165,23 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).map_err(issue)?;
         Ok(Credentials { certificate: certificate.pem(), key: key.serialize_pem() })
     }
+}
+
+/// The private key `NAME.key` in `folder`, which is made when it is not there.
+///
+/// # Errors
+/// When it cannot be read, made or kept.
+pub fn private_key(folder: &Path, name: &str) -> Result<KeyPair, PkiError> {
+    files::private_folder(folder).map_err(|source| PkiError::File { path: folder.into(), source })?;
+    let path = folder.join(format!("{name}.key"));
+    let file = |source| PkiError::File { path: path.clone(), source };
+    if let Some(kept) = files::read(&path).map_err(file)? {
+        return KeyPair::from_pem(&kept)
+            .map_err(|error| PkiError::Unreadable { path: path.clone(), what: error.to_string() });
+    }
+    let pair = KeyPair::generate().map_err(|source| PkiError::Issue { subject: name.into(), source })?;
+    files::write_private(&path, &pair.serialize_pem()).map_err(file)?;
+    Ok(pair)
 }
 
 fn make_authority(now: Timestamp) -> Result<Credentials, PkiError> {

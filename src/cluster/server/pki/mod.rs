@@ -5,5 +5,5 @@ mod authority;
 mod files;
 mod kubeconfig;
 
-pub use authority::{Authority, Credentials, PkiError};
+pub use authority::{Authority, Credentials, PkiError, private_key};
 pub use kubeconfig::Kubeconfig;
