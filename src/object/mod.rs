@@ -4,6 +4,7 @@
 
 pub mod application;
 pub mod clock;
+pub mod cron;
 pub mod error;
 pub mod key;
 pub mod kinds;
