@@ -15,6 +15,8 @@ pub enum Generation {
     Spec,
     /// Changes of `spec` and of annotations: a Deployment's controller copies its annotations to ReplicaSets.
     SpecAndAnnotations,
+    /// Changes of `template`.
+    Template,
     /// Changes of labels and of everything beside metadata and status.
     Content,
 }
@@ -58,13 +60,16 @@ impl Strategy {
             kinds::JOB,
             kinds::CRON_JOB,
             kinds::INGRESS,
-            kinds::DISRUPTION_BUDGET,
             kinds::ADMISSION_POLICY,
             kinds::CUSTOM_RESOURCE_DEFINITION,
         ]
         .contains(&kind)
         {
             Self { generation: Generation::Spec, ..WITH_STATUS }
+        } else if kind == kinds::DISRUPTION_BUDGET {
+            Self { generation: Generation::Spec, unconditional_update: false, ..WITH_STATUS }
+        } else if kind == kinds::POD_TEMPLATE {
+            Self { generation: Generation::Template, ..PLAIN }
         } else if kind == kinds::SERVICE {
             Self { create_on_update: true, ..WITH_STATUS }
         } else if [kinds::NAMESPACE, kinds::NODE, kinds::CLAIM, kinds::VOLUME, kinds::RESOURCE_QUOTA, kinds::AUTOSCALER]
@@ -97,6 +102,7 @@ impl Strategy {
         match self.generation {
             Generation::None => false,
             Generation::Spec => new["spec"] != old["spec"],
+            Generation::Template => new["template"] != old["template"],
             Generation::SpecAndAnnotations => {
                 new["spec"] != old["spec"] || new["metadata"]["annotations"] != old["metadata"]["annotations"]
             }
@@ -140,6 +146,7 @@ mod tests {
             (kinds::REPLICA_SET, "/metadata/annotations/x", false),
             (kinds::REPLICA_SET, "/spec/n", true),
             (kinds::SERVICE, "/spec/n", false),
+            (kinds::POD_TEMPLATE, "/metadata/labels/a", false),
             (kinds::ENDPOINT_SLICE, "/metadata/labels/a", true),
             (kinds::APPLICATION, "/metadata/labels/a", false),
             (kinds::APPLICATION, "/spec/n", true),

@@ -4,6 +4,8 @@
 //! Expects an object that `object::schema::check` has put in order. Values that need the rest of the cluster
 //! (cluster IPs, node ports, names) are given elsewhere.
 
+mod autoscaler;
+mod batch;
 mod endpoints;
 mod node;
 mod pod;
@@ -29,6 +31,14 @@ pub fn apply(kind: &'static Kind, object: &mut Value) {
         k if k == kinds::POD => pod::apply(object),
         k if k == kinds::DEPLOYMENT => workload::deployment(object),
         k if k == kinds::REPLICA_SET => workload::replica_set(object),
+        k if k == kinds::REPLICATION_CONTROLLER => workload::replication_controller(object),
+        k if k == kinds::STATEFUL_SET => workload::stateful_set(object),
+        k if k == kinds::DAEMON_SET => workload::daemon_set(object),
+        k if k == kinds::POD_TEMPLATE => workload::pod_template(object),
+        k if k == kinds::JOB => batch::job(object),
+        k if k == kinds::CRON_JOB => batch::cron_job(object),
+        k if k == kinds::AUTOSCALER => autoscaler::apply(object),
+        k if k == kinds::DISRUPTION_BUDGET => autoscaler::disruption_budget(object),
         k if k == kinds::SERVICE => service::apply(object),
         k if k == kinds::ENDPOINTS => endpoints::endpoints(object),
         k if k == kinds::ENDPOINT_SLICE => endpoints::endpoint_slice(object),
@@ -53,6 +63,27 @@ pub fn create(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result
             fill(&mut object["spec"], "finalizers", || json!(["kubernetes"]));
             json!({"phase": "Active"})
         }
+        k if k == kinds::DAEMON_SET => {
+            workload::begin_daemon_set(object);
+            return Ok(());
+        }
+        k if k == kinds::JOB => {
+            batch::begin_job(object);
+            return Ok(());
+        }
+        // The status of these begins with what it always has.
+        k if [
+            kinds::REPLICATION_CONTROLLER,
+            kinds::STATEFUL_SET,
+            kinds::CRON_JOB,
+            kinds::AUTOSCALER,
+            kinds::DISRUPTION_BUDGET,
+        ]
+        .contains(&k) =>
+        {
+            apply(kind, object);
+            return Ok(());
+        }
         k if k == kinds::DEPLOYMENT => json!({}),
         k if k == kinds::REPLICA_SET => json!({"replicas": 0}),
         k if k == kinds::SERVICE => json!({"loadBalancer": {}}),
@@ -62,10 +93,13 @@ pub fn create(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result
     Ok(())
 }
 
-/// What happens besides to an object that replaces `old`: what a pod was admitted with holds on.
+/// What happens besides to an object that replaces `old`: what a pod was admitted with holds on, and what only the
+/// server counts goes on.
 pub fn update(kind: &'static Kind, object: &mut Value, old: &Value) {
-    if kind == kinds::POD {
-        pod_create::readmit_pod(object, old);
+    match kind {
+        k if k == kinds::POD => pod_create::readmit_pod(object, old),
+        k if k == kinds::DAEMON_SET => workload::go_on_daemon_set(object, old),
+        _ => {}
     }
 }
 

@@ -33,10 +33,7 @@ pub fn apply(volume: &mut Value) {
         fill(image, "pullPolicy", || policy);
     }
     if let Some(template) = present(volume, "ephemeral").and_then(|e| present(e, "volumeClaimTemplate")) {
-        fill(template, "metadata", || json!({}));
-        fill(&mut template["spec"], "resources", || json!({}));
-        resources(&mut template["spec"]["resources"]);
-        fill(&mut template["spec"], "volumeMode", || "Filesystem");
+        claim(template);
     }
     for (source, defaults) in legacy() {
         if let Some(source) = present(volume, source) {
@@ -45,6 +42,14 @@ pub fn apply(volume: &mut Value) {
             }
         }
     }
+}
+
+/// A claim that is made out of a template.
+pub fn claim(template: &mut Value) {
+    fill(template, "metadata", || json!({}));
+    fill(&mut template["spec"], "resources", || json!({}));
+    resources(&mut template["spec"]["resources"]);
+    fill(&mut template["spec"], "volumeMode", || "Filesystem");
 }
 
 fn projection(source: &mut Value) {
