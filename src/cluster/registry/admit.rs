@@ -76,3 +76,8 @@ pub fn validate_new(kind: &'static Kind, object: &Value) -> Vec<Cause> {
 pub fn validate_change(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
     validation::update(kind, new, old)
 }
+
+/// What is wrong with a change of status.
+pub fn validate_status(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
+    validation::status(kind, new, old)
+}

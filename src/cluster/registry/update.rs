@@ -99,7 +99,10 @@ impl Transaction {
             let generation = current["metadata"]["generation"].as_i64().unwrap_or(0);
             next["metadata"]["generation"] = json!(generation + 1);
         }
-        let causes = admit::validate_change(key.kind, &next, current);
+        let causes = match target.subresource {
+            Some(Subresource::Status) => admit::validate_status(key.kind, &next, current),
+            _ => admit::validate_change(key.kind, &next, current),
+        };
         if !causes.is_empty() {
             return Err(ApiError::invalid(key.kind, &key.name, causes));
         }

@@ -47,6 +47,10 @@ impl fmt::Display for Path<'_> {
 pub struct Findings(Vec<Cause>);
 
 impl Findings {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn into_causes(self) -> Vec<Cause> {
         self.0
     }
@@ -67,6 +71,11 @@ impl Findings {
     /// As [`Findings::invalid`], of a value that is written out already.
     pub fn invalid_shown(&mut self, path: Path<'_>, value: &str, why: impl fmt::Display) {
         self.add("FieldValueInvalid", path, format!("Invalid value: {value}: {why}"));
+    }
+
+    /// As [`Findings::invalid`], of a value that is too large to write out.
+    pub fn invalid_omitted(&mut self, path: Path<'_>, why: impl fmt::Display) {
+        self.add("FieldValueInvalid", path, format!("Invalid value: {why}"));
     }
 
     /// One finding for each complaint about the text.

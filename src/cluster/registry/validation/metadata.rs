@@ -10,15 +10,29 @@ use crate::object::{Kind, kinds};
 const ANNOTATION_BYTES: usize = 256 * 1024;
 const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
-pub fn create(kind: &'static Kind, object: &Value, found: &mut Findings) {
+/// How objects of the kind may be named.
+fn naming(kind: &'static Kind) -> fn(&str) -> Vec<String> {
+    match kind {
+        k if k == kinds::NAMESPACE || k == kinds::SERVICE => format::label,
+        // Roles and bindings have names such as `system:node`.
+        k if k == kinds::DISRUPTION_BUDGET || k.group == "rbac.authorization.k8s.io" => format::path_segment,
+        _ => format::subdomain,
+    }
+}
+
+/// What the kind's own rules ask of metadata.
+pub fn own(kind: &'static Kind, object: &Value, found: &mut Findings) {
+    check(kind, object, naming(kind), found);
+}
+
+/// What is asked of the metadata of every kind: its name can stand in a path.
+pub fn common(kind: &'static Kind, object: &Value, found: &mut Findings) {
+    check(kind, object, format::path_segment, found);
+}
+
+fn check(kind: &'static Kind, object: &Value, named: fn(&str) -> Vec<String>, found: &mut Findings) {
     let metadata = &object["metadata"];
     let at = Path::Root.child("metadata");
-    let named = match kind.kind {
-        "Namespace" | "Service" => format::label,
-        // Roles and bindings have names such as `system:node`.
-        _ if kind.group == "rbac.authorization.k8s.io" => format::path_segment,
-        _ => format::subdomain,
-    };
     let prefix = text(metadata, "generateName");
     if !prefix.is_empty() {
         // What is generated goes on after the prefix, so the prefix may end in a hyphen.
@@ -45,15 +59,9 @@ fn trailing_hyphen(prefix: &str) -> &str {
     if prefix.len() > 1 && prefix.ends_with('-') { &prefix[prefix.len() - 1..] } else { "\0" }
 }
 
-/// What an update must not change.
+/// What an update must not change, and what it may not bring in.
 pub fn update(new: &Value, old: &Value, found: &mut Findings) {
     let at = Path::Root.child("metadata");
-    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        let (was, is) = (&old["metadata"][field], &new["metadata"][field]);
-        if !was.is_null() && !is.is_null() && was != is {
-            found.invalid(at.child(field), is, "field is immutable");
-        }
-    }
     if !old["metadata"]["deletionTimestamp"].is_null() {
         let had = list(&old["metadata"], "finalizers");
         let added: Vec<Value> =
@@ -64,6 +72,16 @@ pub fn update(new: &Value, old: &Value, found: &mut Findings) {
             found.forbidden(at.child("finalizers"), format_args!("{why} []string{{{}}}", names.join(", ")));
         }
     }
+    for field in ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let (was, is) = (&old["metadata"][field], &new["metadata"][field]);
+        if !was.is_null() && !is.is_null() && was != is {
+            found.invalid(at.child(field), is, "field is immutable");
+        }
+    }
+    let metadata = &new["metadata"];
+    labels(&metadata["labels"], at.child("labels"), found);
+    annotations(&metadata["annotations"], at.child("annotations"), found);
+    owners(metadata, at.child("ownerReferences"), found);
 }
 
 pub fn labels(map: &Value, at: Path<'_>, found: &mut Findings) {

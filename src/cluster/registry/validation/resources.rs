@@ -55,7 +55,8 @@ fn may_overcommit(name: &str) -> bool {
     !name.contains('/') && !name.starts_with("hugepages-")
 }
 
-fn resource(name: &str, amount: &str, at: Path<'_>, found: &mut Findings) {
+/// The name of something that a container can be given some of.
+pub fn container_resource(name: &str, at: Path<'_>, found: &mut Findings) {
     found.complain(at, name, format::qualified_name(name));
     if !name.contains('/') {
         let of_containers = CONTAINER_RESOURCES.contains(&name) || name.starts_with("hugepages-");
@@ -67,6 +68,10 @@ fn resource(name: &str, amount: &str, at: Path<'_>, found: &mut Findings) {
             found.invalid_text(at, name, "must be a standard resource for containers");
         }
     }
+}
+
+fn resource(name: &str, amount: &str, at: Path<'_>, found: &mut Findings) {
+    container_resource(name, at, found);
     let quantity = Quantity::parse(amount).unwrap_or_default();
     if quantity < Quantity::ZERO {
         found.invalid_text(at, amount, "must be greater than or equal to 0");
