@@ -23,7 +23,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response
+        warn(response, &self.warnings)
     }
 }
 
@@ -74,11 +74,17 @@ pub fn table_head(kind: &'static Kind, version: &str, metadata: Value) -> Value 
 /// One row of a Table.
 pub fn row(kind: &'static Kind, object: Value, include: IncludeObject, version: &str, now: Timestamp) -> Value {
     let cells = table::row(kind, &object, now);
-    match include {
-        IncludeObject::None => json!({"cells": cells, "object": null}),
-        IncludeObject::Metadata => json!({"cells": cells, "object": metadata_only(&object, version)}),
-        IncludeObject::Object => json!({"cells": cells, "object": object}),
+    let conditions = table::conditions(kind, &object);
+    let object = match include {
+        IncludeObject::None => Value::Null,
+        IncludeObject::Metadata => metadata_only(&object, version),
+        IncludeObject::Object => object,
+    };
+    let mut row = json!({"cells": cells, "object": object});
+    if let Some(conditions) = conditions {
+        row["conditions"] = conditions;
     }
+    row
 }
 
 /// The Status of a deletion that is complete.

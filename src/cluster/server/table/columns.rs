@@ -19,6 +19,15 @@ pub fn columns(kind: &'static Kind) -> &'static [Column] {
         k if k == kinds::POD => POD,
         k if k == kinds::DEPLOYMENT => DEPLOYMENT,
         k if k == kinds::REPLICA_SET => REPLICA_SET,
+        k if k == kinds::REPLICATION_CONTROLLER => REPLICA_SET,
+        k if k == kinds::STATEFUL_SET => STATEFUL_SET,
+        k if k == kinds::DAEMON_SET => DAEMON_SET,
+        k if k == kinds::POD_TEMPLATE => POD_TEMPLATE,
+        k if k == kinds::CONTROLLER_REVISION => CONTROLLER_REVISION,
+        k if k == kinds::JOB => JOB,
+        k if k == kinds::CRON_JOB => CRON_JOB,
+        k if k == kinds::AUTOSCALER => AUTOSCALER,
+        k if k == kinds::DISRUPTION_BUDGET => DISRUPTION_BUDGET,
         k if k == kinds::SERVICE => SERVICE,
         k if k == kinds::NODE => NODE,
         k if k == kinds::ENDPOINTS => ENDPOINTS,
@@ -87,6 +96,75 @@ const REPLICA_SET: &[Column] = &[
     CONTAINERS,
     IMAGES,
     POD_SELECTOR,
+];
+
+const STATEFUL_SET: &[Column] =
+    &[NAME, text("Ready", "Pods that are ready, of all that are wanted."), AGE, CONTAINERS, IMAGES];
+
+const DAEMON_SET: &[Column] = &[
+    NAME,
+    number("Desired", "Nodes that should run the pod."),
+    number("Current", "Nodes that run the pod and should."),
+    number("Ready", "Nodes whose pod is ready."),
+    number("Up-to-date", "Nodes whose pod was made from the newest template."),
+    number("Available", "Nodes whose pod has been ready for long enough."),
+    text("Node Selector", "Labels of the nodes that should run the pod."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    POD_SELECTOR,
+];
+
+const JOB: &[Column] = &[
+    NAME,
+    text("Status", "Whether it runs, has ended, or waits."),
+    text("Completions", "Pods that succeeded, of all that should."),
+    text("Duration", "How long it took, or has taken so far."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    POD_SELECTOR,
+];
+
+const CRON_JOB: &[Column] = &[
+    NAME,
+    text("Schedule", "When jobs are to start."),
+    text("Timezone", "Time zone that the schedule is meant in."),
+    Column { type_: "boolean", ..text("Suspend", "Whether no more jobs are started.") },
+    number("Active", "Jobs that run."),
+    text("Last Schedule", "Time since the last job was started."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    POD_SELECTOR,
+];
+
+const POD_TEMPLATE: &[Column] = &[
+    NAME,
+    text("Containers", "Names of the template's containers."),
+    text("Images", "Images of the template's containers."),
+    text("Pod Labels", "Labels of the pods that are made of it."),
+];
+
+const CONTROLLER_REVISION: &[Column] =
+    &[NAME, text("Controller", "Whose revision it is."), text("Revision", "Number of the revision."), AGE];
+
+const AUTOSCALER: &[Column] = &[
+    NAME,
+    text("Reference", "What is scaled."),
+    text("Targets", "Metrics as they are, and as they should be."),
+    text("MinPods", "Pods that there are at least."),
+    text("MaxPods", "Pods that there are at most."),
+    text("Replicas", "Pods that there are."),
+    AGE,
+];
+
+const DISRUPTION_BUDGET: &[Column] = &[
+    NAME,
+    text("Min Available", "Pods that must stay available."),
+    text("Max Unavailable", "Pods that may be unavailable."),
+    number("Allowed Disruptions", "Pods that may be evicted now."),
+    AGE,
 ];
 
 const SERVICE: &[Column] = &[

@@ -2,6 +2,8 @@
 //! argument. (Kubernetes API concepts, "Receiving resources as Tables".)
 
 mod age;
+mod autoscaler;
+mod batch;
 mod columns;
 mod endpoints;
 mod event;
@@ -29,6 +31,15 @@ pub fn row(kind: &'static Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         k if k == kinds::EVENT => event::row(object, now),
         k if k == kinds::DEPLOYMENT => workload::deployment(object, age()),
         k if k == kinds::REPLICA_SET => workload::replica_set(object, age()),
+        k if k == kinds::REPLICATION_CONTROLLER => workload::replication_controller(object, age()),
+        k if k == kinds::STATEFUL_SET => workload::stateful_set(object, age()),
+        k if k == kinds::DAEMON_SET => workload::daemon_set(object, age()),
+        k if k == kinds::POD_TEMPLATE => workload::pod_template(object),
+        k if k == kinds::CONTROLLER_REVISION => workload::controller_revision(object, age()),
+        k if k == kinds::JOB => batch::job(object, now),
+        k if k == kinds::CRON_JOB => batch::cron_job(object, now),
+        k if k == kinds::AUTOSCALER => autoscaler::row(object, age()),
+        k if k == kinds::DISRUPTION_BUDGET => autoscaler::budget(object, age()),
         k if k == kinds::SERVICE => service::row(object, age()),
         k if k == kinds::NODE => node::row(object, age()),
         k if k == kinds::ENDPOINTS => vec![name(), json!(endpoints::of_endpoints(object)), age()],
@@ -53,6 +64,17 @@ pub fn row(kind: &'static Kind, object: &Value, now: Timestamp) -> Vec<Value> {
         ],
         _ => vec![name(), age()],
     }
+}
+
+/// What is to be known of the row as a whole: that a pod has ended, so that a client may leave it out.
+pub fn conditions(kind: &'static Kind, object: &Value) -> Option<Value> {
+    let phase = object["status"]["phase"].as_str().filter(|_| kind == kinds::POD)?;
+    let message = match phase {
+        "Succeeded" => "The pod has completed successfully.",
+        "Failed" => "The pod failed.",
+        _ => return None,
+    };
+    Some(json!([{"type": "Completed", "status": "True", "reason": phase, "message": message}]))
 }
 
 /// What stands in a cell that has nothing to say.

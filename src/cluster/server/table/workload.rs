@@ -1,8 +1,8 @@
-//! Rows of Deployments and ReplicaSets.
+//! Rows of the kinds that make pods out of a template and keep them.
 
 use serde_json::{Value, json};
 
-use super::{NONE, joined, list};
+use super::{NONE, joined, labels, list};
 
 pub fn deployment(deployment: &Value, age: Value) -> Vec<Value> {
     let status = |field: &str| deployment["status"][field].as_i64().unwrap_or(0);
@@ -31,18 +31,71 @@ pub fn replica_set(set: &Value, age: Value) -> Vec<Value> {
     cells
 }
 
+/// A ReplicationController selects by a plain map of labels.
+pub fn replication_controller(controller: &Value, age: Value) -> Vec<Value> {
+    let mut cells = replica_set(controller, age);
+    cells.pop();
+    cells.push(json!(labels(&controller["spec"]["selector"])));
+    cells
+}
+
+pub fn stateful_set(set: &Value, age: Value) -> Vec<Value> {
+    let ready = set["status"]["readyReplicas"].as_i64().unwrap_or(0);
+    let desired = set["spec"]["replicas"].as_i64().unwrap_or(0);
+    let [names, images] = containers(&set["spec"]["template"]);
+    vec![set["metadata"]["name"].clone(), json!(format!("{ready}/{desired}")), age, names, images]
+}
+
+pub fn daemon_set(set: &Value, age: Value) -> Vec<Value> {
+    let counts = [
+        "desiredNumberScheduled",
+        "currentNumberScheduled",
+        "numberReady",
+        "updatedNumberScheduled",
+        "numberAvailable",
+    ];
+    let mut cells = vec![set["metadata"]["name"].clone()];
+    cells.extend(counts.map(|field| json!(set["status"][field].as_i64().unwrap_or(0))));
+    cells.push(json!(labels(&set["spec"]["template"]["spec"]["nodeSelector"])));
+    cells.push(age);
+    cells.extend(template(&set["spec"]));
+    cells
+}
+
+pub fn pod_template(object: &Value) -> Vec<Value> {
+    let [names, images] = containers(&object["template"]);
+    let labels = labels(&object["template"]["metadata"]["labels"]);
+    vec![object["metadata"]["name"].clone(), names, images, json!(labels)]
+}
+
+pub fn controller_revision(revision: &Value, age: Value) -> Vec<Value> {
+    let owners = list(&revision["metadata"]["ownerReferences"]);
+    let controller = owners.iter().find(|owner| owner["controller"] == true).map_or(NONE.to_owned(), |owner| {
+        let text = |field: &str| owner[field].as_str().unwrap_or_default();
+        let group = text("apiVersion").split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
+        format!("{}{group}/{}", text("kind").to_lowercase(), text("name"))
+    });
+    let number = json!(revision["revision"].as_i64().unwrap_or(0));
+    vec![revision["metadata"]["name"].clone(), json!(controller), number, age]
+}
+
 /// Containers, images and selector.
 fn template(spec: &Value) -> [Value; 3] {
-    let containers = list(&spec["template"]["spec"]["containers"]);
-    let each = |field: &str| {
+    let [names, images] = containers(&spec["template"]);
+    [names, images, json!(selector(&spec["selector"]))]
+}
+
+/// The names and the images of a template's containers.
+pub fn containers(template: &Value) -> [Value; 2] {
+    let containers = list(&template["spec"]["containers"]);
+    ["name", "image"].map(|field| {
         let texts: Vec<&str> = containers.iter().map(|c| c[field].as_str().unwrap_or_default()).collect();
         json!(texts.join(","))
-    };
-    [each("name"), each("image"), json!(selector(&spec["selector"]))]
+    })
 }
 
 /// A label selector as text: `app=web,tier in (a,b),!old`.
-fn selector(selector: &Value) -> String {
+pub fn selector(selector: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let equal = selector["matchLabels"].as_object().into_iter().flatten();
     let mut terms: Vec<String> = equal.map(|(key, value)| format!("{key}={}", text(value))).collect();
