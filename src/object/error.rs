@@ -16,6 +16,8 @@ pub struct ApiError {
     pub about: Option<Box<About>>,
     pub causes: Vec<Cause>,
     pub retry_after_seconds: Option<u32>,
+    /// What was odd about the request besides, for the Warning header.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,7 +90,14 @@ impl fmt::Display for Reason {
 
 impl ApiError {
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), about: None, causes: Vec::new(), retry_after_seconds: None }
+        Self {
+            reason,
+            message: message.into(),
+            about: None,
+            causes: Vec::new(),
+            retry_after_seconds: None,
+            warnings: Vec::new(),
+        }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
@@ -147,6 +156,12 @@ impl ApiError {
     pub fn about(reason: Reason, kind: &Kind, name: &str, message: String) -> Self {
         let about = About { name: name.into(), group: kind.group.into(), kind: kind.plural.into(), ..About::default() };
         Self { about: Some(Box::new(about)), ..Self::new(reason, message) }
+    }
+
+    /// The refusal, with what was to be said had the request been granted.
+    #[must_use]
+    pub fn warned(self, warnings: &[String]) -> Self {
+        Self { warnings: [&self.warnings, warnings].concat(), ..self }
     }
 
     /// The `Status` object for the answer's body.

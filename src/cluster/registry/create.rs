@@ -10,6 +10,7 @@ use super::request;
 use super::strategy::{self, Generation, Strategy};
 use super::transaction::{NamespaceState, Transaction};
 use super::update::Owned;
+use super::warnings;
 use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds};
 
 /// How often a generated name that is taken is drawn anew.
@@ -27,9 +28,8 @@ impl Transaction {
     ) -> Result<(), ApiError> {
         let warnings = admit::decode(kind, &mut object, options.validation)?;
         request::check_namespace(kind, namespace, &mut object)?;
-        self.create_decoded(kind, namespace, object, Owned::ByChange)?;
-        self.warn(warnings);
-        Ok(())
+        let created = self.create_decoded(kind, namespace, object, Owned::ByChange);
+        self.warn_first(warnings, created)
     }
 
     /// Creates an object that is of its kind and names the right namespace.
@@ -90,6 +90,7 @@ impl Transaction {
             return Err(ApiError::new(Reason::Unknown, message));
         }
         self.check_grant(kind, &object, None)?;
+        self.warn(warnings::create(kind, &object));
         self.put(key, object);
         Ok(())
     }

@@ -21,6 +21,7 @@ mod request;
 mod strategy;
 mod update;
 pub mod validation;
+mod warnings;
 
 mod pods;
 mod priority;

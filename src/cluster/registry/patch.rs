@@ -34,9 +34,8 @@ impl Transaction {
         if version.is_some() {
             self.check_version(key, version, &current)?;
         }
-        self.replace(target, &current, object, Owned::ByChange)?;
-        self.warn(warnings);
-        Ok(())
+        let replaced = self.replace(target, &current, object, Owned::ByChange);
+        self.warn_first(warnings, replaced)
     }
 
     fn apply(&mut self, target: &Target, config: Value, options: WriteOptions) -> Result<(), ApiError> {
@@ -51,13 +50,13 @@ impl Transaction {
         let warnings = admit::decode(key.kind, &mut object, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
-        match &live {
+        let written = match &live {
             Some(current) => {
                 let version = request::named_version(&config)?;
                 if version.is_some() {
                     self.check_version(key, version, current)?;
                 }
-                self.replace(target, current, object, Owned::Stated)?;
+                self.replace(target, current, object, Owned::Stated)
             }
             None => {
                 if let Some(uid) = config["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
@@ -66,11 +65,10 @@ impl Transaction {
                     );
                     return Err(ApiError::conflict(key.kind, &key.name, why));
                 }
-                self.create_decoded(key.kind, &key.namespace, object, Owned::Stated)?;
+                self.create_decoded(key.kind, &key.namespace, object, Owned::Stated)
             }
-        }
-        self.warn(warnings);
-        Ok(())
+        };
+        self.warn_first(warnings, written)
     }
 }
 

@@ -182,6 +182,13 @@ impl Transaction {
         self.warnings.extend(warnings);
     }
 
+    /// What was odd about a request is said before what is odd about the object, and even if it is refused.
+    pub(super) fn warn_first(&mut self, warnings: Vec<String>, done: Result<(), ApiError>) -> Result<(), ApiError> {
+        done.map_err(|error| error.warned(&warnings))?;
+        self.warnings.splice(0..0, warnings);
+        Ok(())
+    }
+
     /// What the last step answers in place of the object.
     pub(super) fn answer_with(&mut self, answer: Value) {
         self.answer = Some(answer);

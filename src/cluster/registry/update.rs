@@ -9,6 +9,7 @@ use super::ownership;
 use super::request;
 use super::strategy::{StatusScope, Strategy};
 use super::transaction::Transaction;
+use super::warnings;
 use crate::object::kinds::Subresource;
 use crate::object::{ApiError, ObjectKey, Reason, kinds};
 
@@ -52,9 +53,8 @@ impl Transaction {
             let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}");
             return Err(ApiError::conflict(key.kind, &key.name, why));
         }
-        self.replace(target, &current, object, Owned::ByChange)?;
-        self.warn(warnings);
-        Ok(())
+        let replaced = self.replace(target, &current, object, Owned::ByChange);
+        self.warn_first(warnings, replaced)
     }
 
     /// The object must be as the writer saw it, where it says how it saw it.
@@ -107,6 +107,9 @@ impl Transaction {
             return Err(ApiError::invalid(key.kind, &key.name, causes));
         }
         self.check_grant(key.kind, &next, Some(current))?;
+        if target.subresource.is_none() {
+            self.warn(warnings::update(key.kind, &next, current));
+        }
         self.put_or_finish(key, next);
         Ok(())
     }

@@ -92,7 +92,7 @@ async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Ne
     let attributes = Attributes::of(request.method(), request.uri());
     let head = request.method() == Method::HEAD;
     let mut response = match admitted(&server, &mut request, &attributes) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => answer::warn(next.run(request).await, &attributes.warnings()),
         Err(error) => error.into_response(),
     };
     server.metrics.count(&attributes, response.status(), started.elapsed());

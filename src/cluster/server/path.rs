@@ -24,6 +24,16 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// What is to be said of the resource itself, whatever is done with it.
+    pub fn warnings(&self) -> Vec<String> {
+        match (self.group.as_str(), self.resource.as_str()) {
+            ("", "endpoints") => {
+                vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub fn of(method: &Method, uri: &Uri) -> Self {
         let path = uri.path();
         let mut attributes = Self { path: path.to_owned(), ..Self::default() };

@@ -21,6 +21,7 @@ pub fn admit_pod(pod: &mut Value, now: Timestamp) -> Result<(), ApiError> {
     priority(pod)?;
     tolerations(&mut pod["spec"]);
     label_keys(pod);
+    app_armor(pod);
     let mut status = json!({"phase": "Pending", "qosClass": qos_class(&pod["spec"])});
     if pod["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
         status["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
@@ -29,6 +30,29 @@ pub fn admit_pod(pod: &mut Value, now: Timestamp) -> Result<(), ApiError> {
     }
     pod["status"] = status;
     Ok(())
+}
+
+/// A profile that a container has by an annotation, as it was before there was a field, is made one.
+fn app_armor(pod: &mut Value) {
+    let annotations = pod["metadata"]["annotations"].clone();
+    let of_pod = pod["spec"]["securityContext"]["appArmorProfile"].clone();
+    for list in ["initContainers", "containers"] {
+        for container in items(&mut pod["spec"], list) {
+            let name = container["name"].as_str().unwrap_or_default();
+            let annotation = &annotations[format!("container.apparmor.security.beta.kubernetes.io/{name}")];
+            let profile = match annotation.as_str().unwrap_or_default() {
+                "unconfined" => json!({"type": "Unconfined"}),
+                "runtime/default" => json!({"type": "RuntimeDefault"}),
+                other => match other.strip_prefix("localhost/") {
+                    Some(path) => json!({"type": "Localhost", "localhostProfile": path}),
+                    None => continue,
+                },
+            };
+            if of_pod != profile {
+                fill(&mut container["securityContext"], "appArmorProfile", || profile);
+            }
+        }
+    }
 }
 
 /// Gives a pod that is written anew what it was admitted with, where the writer left it out.
