@@ -58,7 +58,7 @@ impl fmt::Display for Level {
 
 impl From<Health> for HealthStatus {
     fn from(health: Health) -> Self {
-        Self { status: health.status.to_string(), message: health.message }
+        Self { status: health.status.to_string(), message: health.message, last_transition_time: None }
     }
 }
 

@@ -1,8 +1,9 @@
-//! The Application object of the repository that `windlass up` follows: makes sure that it exists and says what
-//! is followed. Its status is the syncer's memory, so it is only ever written together with what it tells of.
+//! Application objects: reads them, writes their status, and makes sure that the one of the repository that `windlass
+//! up` follows exists. A status is the syncer's memory, so it is only ever written together with what it tells of.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::settings::{DESTINATION, THIS_SERVER};
 use super::stage;
 use super::syncer::SyncConfig;
 use crate::cluster::registry::{Patch, Registry, Target, Transaction, WriteOptions};
@@ -17,7 +18,6 @@ pub async fn ensure(
     registry: &Registry,
     config: &SyncConfig,
     branch: &str,
-    destination: &str,
     status: Option<&ApplicationStatus>,
 ) -> Result<ObjectKey, ApiError> {
     let key = ObjectKey::new(kinds::APPLICATION, SYSTEM_NAMESPACE, config.application.as_str());
@@ -38,8 +38,9 @@ pub async fn ensure(
                 "repoURL": config.repo.to_string(),
                 "path": if config.path.is_empty() { "." } else { &config.path },
                 "targetRevision": branch,
+                "directory": {"recurse": true},
             },
-            "destination": {"server": "https://kubernetes.default.svc", "namespace": destination},
+            "destination": {"server": THIS_SERVER, "namespace": DESTINATION},
             "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
         },
     });
@@ -74,9 +75,30 @@ pub fn set_status(transaction: &mut Transaction, key: &ObjectKey, status: &Appli
     transaction.patch(&Target::status(key.clone()), patch, WriteOptions::default())
 }
 
+/// Takes the request for a sync off, in the transaction that answers it.
+///
+/// # Errors
+/// When the registry refuses.
+pub fn end_operation(transaction: &mut Transaction, key: &ObjectKey) -> Result<(), ApiError> {
+    let patch = Patch::Json(json!([{"op": "remove", "path": "/operation"}]));
+    transaction.patch(&Target::from(key.clone()), patch, WriteOptions::default())
+}
+
+/// As [`end_operation`], when the request could not be fulfilled.
+///
+/// # Errors
+/// When the registry refuses.
+pub async fn clear_operation(registry: &Registry, key: &ObjectKey) -> Result<(), ApiError> {
+    if read(registry, key)?.operation.is_some() {
+        let patch = Patch::Merge(json!({"operation": null}));
+        registry.patch(&stage::author(None), &Target::from(key.clone()), patch, WriteOptions::default()).await?;
+    }
+    Ok(())
+}
+
 /// Whether somebody asked for a sync by annotation.
-pub fn wants_refresh(object: &Value) -> bool {
-    object["metadata"]["annotations"].get(REFRESH_ANNOTATION).is_some()
+pub fn wants_refresh(application: &Application) -> bool {
+    application.annotation(REFRESH_ANNOTATION).is_some()
 }
 
 /// Takes the request back, as Argo CD does once it has seen it.

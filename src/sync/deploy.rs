@@ -1,32 +1,33 @@
-//! Looks at the branch and makes the cluster as its newest commit says: read, stage, commit, in one transaction
-//! that also holds the new status, so objects and inventory can never tell different stories.
+//! Looks at the sources and makes the cluster as their newest commits say: read, stage, commit, in one transaction
+//! that also holds the new status, so objects and inventory can never tell different stories. An Application that is
+//! not synced by itself is compared only.
 
-use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use git2::Oid;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::blocking::blocking;
+use super::desired::{self, At, Desired};
 use super::events::Note;
-use super::mirror::MirrorError;
-use super::reader::{Reader, Reading};
+use super::outcome;
+use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
-use super::status::{self, Deployed, Refused};
+use super::status::{self, Compared, Deployed, Refused};
 use super::trigger::Trigger;
+use super::upstream::OpenError;
 use super::worker::{Current, Worker};
 use super::{application, tracking};
 use crate::cluster::registry::{StepKind, Transaction};
 use crate::diff::plan::SourceError;
-use crate::object::application::{Application, ApplicationStatus, ResourceResult};
+use crate::object::application::{Application, ApplicationStatus, SyncOperation};
 use crate::object::{ApiError, ObjectKey, Reason, Revision};
 
 /// How often a sync is computed anew at once because others wrote what it was computed from.
 const RACES: u32 = 8;
-/// First wait before a refused sync is tried again; doubled up to the longest.
-const RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(180);
 
 /// Why a sync did not happen.
 enum Failure {
@@ -38,32 +39,40 @@ enum Failure {
     Store(ApiError),
 }
 
+/// What is done with what the sources declare.
+enum Wish {
+    /// Nobody asked for a sync, and it does not sync by itself.
+    Compare,
+    Sync {
+        prune: bool,
+    },
+}
+
 impl Worker {
-    /// Makes the cluster as the newest commit of the branch says.
+    /// Makes the cluster as the newest commits of the sources say.
     pub(super) async fn read(&mut self, trigger: Trigger) {
+        let Some(settings) = self.settings.clone() else { return };
         let started = self.shared.registry.clock().now();
-        if matches!(trigger, Trigger::Start) && self.current.is_none() {
-            self.adopt(started).await;
+        if self.current.is_none() {
+            self.adopt(&settings, started).await;
         }
-        let branch = self.shared.branch.clone();
-        let settled = self.settled.filter(|_| !trigger.is_forced());
-        let read = self.with_reader(move |reader| {
-            let tip = reader.mirror.tip(&branch)?;
-            if settled == Some(tip) { Ok(None) } else { reader.read(tip).map(Some) }
-        });
-        match read.await {
+        let unless = self.settled.clone().filter(|_| !trigger.is_forced());
+        match self.desired(&settings, At::Tips { unless }).await {
             Ok(None) => {}
-            Ok(Some(reading)) => self.follow(reading, &trigger, started).await,
-            Err(error) => self.unreadable(&error.to_string()).await,
+            Ok(Some(desired)) => self.follow(desired, &settings, &trigger, started).await,
+            // The copy is empty until then.
+            Err(_) if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) => {}
+            Err(error) => {
+                self.unreadable(&error.to_string()).await;
+                self.retry_later(&settings);
+            }
         }
     }
 
     /// Nobody knows what should be, so everything stays.
     pub(super) async fn unreadable(&mut self, why: &str) {
-        tracing::warn!(why, "the repository cannot be read; what is deployed stays");
-        self.settled = None;
-        // What cannot be read now may be readable soon: a file system or a server has its moments.
-        self.retry_later();
+        tracing::warn!(application = %self.key, why, "the repository cannot be read; what is deployed stays");
+        self.settle(None);
         self.tell(None, vec![why.to_owned()]);
         if self.write_status(|old, now| status::unreadable(old, why, now)).await {
             self.note(&[Note::warning("RepositoryUnreadable", why)]).await;
@@ -71,21 +80,22 @@ impl Worker {
     }
 
     /// After a start: takes up the commit that the Application says is deployed, which need not be the newest.
-    async fn adopt(&mut self, started: Timestamp) {
-        let Ok(application) = application::read(&self.shared.registry, &self.shared.application) else { return };
+    async fn adopt(&mut self, settings: &Arc<Settings>, started: Timestamp) {
+        let Ok(application) = application::read(&self.shared.registry, &self.key) else { return };
         self.status = application.status.clone();
-        let Some(id) = application.status.history.last().and_then(|last| last.revision.parse::<Oid>().ok()) else {
+        let Some(last) = application.status.history.last() else { return };
+        let revisions = if last.revisions.is_empty() { std::slice::from_ref(&last.revision) } else { &last.revisions };
+        let Ok(commits) = revisions.iter().map(|id| id.parse()).collect::<Result<Vec<Oid>, _>>() else { return };
+        if commits.len() != self.sources.len() {
             return;
-        };
-        let branch = self.shared.branch.clone();
-        let read = self.with_reader(move |reader| {
-            // The usual case: nothing was pushed meanwhile, and the look at the tip does it all.
-            if reader.mirror.tip(&branch).is_ok_and(|tip| tip == id) { Ok(None) } else { reader.read(id).map(Some) }
-        });
-        match read.await {
-            Ok(Some(reading)) if reading.rendered.errors.is_empty() => {
-                if let Err(failure) = self.deploy(&reading, &Trigger::Start, started).await {
-                    tracing::warn!(commit = %id, reason = failure.summary(), "the deployed commit cannot be verified");
+        }
+        match self.desired(settings, At::Commits(commits.clone())).await {
+            // The usual case: nothing was pushed meanwhile, and the look at the tips does it all.
+            Ok(Some(desired)) if self.is_at_tips(&desired).await => {}
+            Ok(Some(desired)) if desired.rendered.errors.is_empty() => {
+                if let Err(failure) = self.deploy(&desired, settings, &Trigger::Start, started).await {
+                    let reason = failure.summary();
+                    tracing::warn!(commit = %desired.commit().id, reason, "the deployed commit cannot be verified");
                 }
             }
             Ok(_) => {}
@@ -93,47 +103,66 @@ impl Worker {
         }
     }
 
-    async fn follow(&mut self, reading: Reading, trigger: &Trigger, started: Timestamp) {
-        let commit = reading.commit.clone();
-        match self.deploy(&reading, trigger, started).await {
+    async fn is_at_tips(&self, desired: &Desired) -> bool {
+        let (sources, positions) = (self.sources.clone(), desired.positions.clone());
+        let tips = move || {
+            let now = sources.iter().map(|source| source.upstream.position(&source.follower));
+            now.collect::<Result<Vec<_>, _>>().is_ok_and(|now| now == positions)
+        };
+        blocking(tips).await
+    }
+
+    pub(super) async fn desired(&self, settings: &Arc<Settings>, at: At) -> Result<Option<Desired>, OpenError> {
+        let shared = self.shared.clone();
+        let _slot = shared.slots.acquire().await;
+        let (sources, settings) = (self.sources.clone(), settings.clone());
+        blocking(move || desired::read(&sources, &settings, &at)).await
+    }
+
+    async fn follow(&mut self, desired: Desired, settings: &Arc<Settings>, trigger: &Trigger, started: Timestamp) {
+        let commit = desired.commit().clone();
+        match self.deploy(&desired, settings, trigger, started).await {
             Ok(changed) => {
-                self.settled = Some(commit.id);
-                self.retry = None;
-                tracing::info!(commit = %commit.short(), subject = commit.subject, %trigger, changed, "synced");
+                self.settle(Some(&desired));
+                (self.retry, self.failures) = (None, 0);
+                tracing::info!(
+                    application = %self.key, commit = %commit.short(), subject = commit.subject, %trigger, changed, "synced"
+                );
                 if changed > 0 {
-                    let what = format!(
-                        "commit {} {:?} is deployed, {changed} objects changed",
-                        commit.short(),
-                        commit.subject
-                    );
+                    let (short, subject) = (commit.short(), &commit.subject);
+                    let what = format!("commit {short} {subject:?} is deployed, {changed} objects changed");
                     self.note(&[Note::normal("Synced", what)]).await;
                 }
                 self.tell(Some(commit.id), Vec::new());
             }
             Err(Failure::Commit(condition, errors)) => {
-                self.settled = Some(commit.id);
-                self.retry = None;
-                self.refuse(&reading, condition, &errors, started).await;
+                self.settle(Some(&desired));
+                (self.retry, self.failures) = (None, 0);
+                self.refuse(&desired, condition, &errors, started).await;
             }
             Err(Failure::Cluster(errors)) => {
-                self.settled = Some(commit.id);
-                self.retry_later();
-                self.refuse(&reading, status::SYNC_ERROR, &errors, started).await;
+                self.settle(Some(&desired));
+                self.retry_later(settings);
+                self.refuse(&desired, status::SYNC_ERROR, &errors, started).await;
             }
             Err(Failure::Store(error)) => {
-                tracing::error!(%error, commit = %commit.short(), "the sync could not be stored");
-                self.settled = None;
-                self.retry_later();
+                tracing::error!(application = %self.key, %error, commit = %commit.short(), "the sync could not be stored");
+                self.settle(None);
+                self.retry_later(settings);
                 self.tell(Some(commit.id), vec![error.to_string()]);
             }
         }
     }
 
-    async fn refuse(&mut self, reading: &Reading, condition: &'static str, errors: &[SourceError], started: Timestamp) {
-        let commit = &reading.commit;
-        tracing::warn!(commit = %commit.short(), errors = errors.len(), first = %errors[0], "not deployed");
-        let next =
-            |old: &ApplicationStatus, now| status::refused(old, &Refused { commit, condition, errors, started, now });
+    async fn refuse(&mut self, desired: &Desired, condition: &'static str, errors: &[SourceError], started: Timestamp) {
+        let commit = desired.commit();
+        tracing::warn!(
+            application = %self.key, commit = %commit.short(), errors = errors.len(), first = %errors[0], "not deployed"
+        );
+        let retries = i64::from(self.failures.saturating_sub(1));
+        let next = |old: &ApplicationStatus, now| {
+            status::refused(old, &Refused { commit, condition, errors, started, now, retries })
+        };
         if self.write_status(next).await {
             let what = |error: &SourceError| format!("commit {} is not deployed: {error}", commit.short());
             let told = errors.iter().take(status::LISTED);
@@ -143,13 +172,19 @@ impl Worker {
         self.tell(Some(commit.id), errors.iter().map(ToString::to_string).collect());
     }
 
-    /// Stages the commit and stores it. Gives the number of objects that changed.
-    async fn deploy(&mut self, reading: &Reading, trigger: &Trigger, started: Timestamp) -> Result<usize, Failure> {
-        let rendered = &reading.rendered;
+    /// Stages what is desired and stores it. Gives the number of objects that changed.
+    async fn deploy(
+        &mut self,
+        desired: &Desired,
+        settings: &Arc<Settings>,
+        trigger: &Trigger,
+        started: Timestamp,
+    ) -> Result<usize, Failure> {
+        let rendered = &desired.rendered;
         if !rendered.errors.is_empty() {
             // What an object of a whole file needs may stand in a broken one, so only its own fields are looked at.
             let unknown =
-                self.placed(reading, rendered.documents.iter().flat_map(stage::unknown_fields).collect()).await;
+                self.placed(desired, rendered.documents.iter().flat_map(stage::unknown_fields).collect()).await;
             let mut errors: Vec<_> = rendered.errors.iter().cloned().chain(unknown).collect();
             errors.sort();
             return Err(Failure::Commit(status::COMPARISON_ERROR, errors));
@@ -160,37 +195,63 @@ impl Worker {
             }
             let application = self.application().await.map_err(Failure::Store)?;
             let inventory = tracking::inventory(&application.status);
-            guard(&application, reading, &inventory)?;
-            let (transaction, staged) = self.stage(reading, inventory.clone()).await;
-            if !staged.errors.is_empty() {
-                return Err(Failure::Cluster(self.placed(reading, staged.errors).await));
+            let wish = wish(&application);
+            if matches!(wish, Wish::Sync { prune: true }) {
+                guard(&application, desired, &inventory)?;
             }
-            match self.store(reading, &application, trigger, started, transaction, &staged).await {
+            if settings.options.fail_on_shared_resource {
+                let keys = rendered.documents.iter().map(|document| document.key.clone()).collect();
+                let failed = |message| SourceError { file: String::new(), line: 0, message };
+                let shared: Vec<_> = self.shared_with(&keys).into_iter().map(failed).collect();
+                if !shared.is_empty() {
+                    return Err(Failure::Cluster(shared));
+                }
+            }
+            let (transaction, staged) = self.stage(desired, settings, &wish, inventory.clone()).await;
+            if !staged.errors.is_empty() {
+                return Err(Failure::Cluster(self.placed(desired, staged.errors).await));
+            }
+            let stored = match wish {
+                Wish::Compare => {
+                    self.compare(desired, &transaction, &staged).await;
+                    return Ok(0);
+                }
+                Wish::Sync { .. } => {
+                    self.store(desired, &application, settings, trigger, started, transaction, &staged).await
+                }
+            };
+            match stored {
                 Err(error) if matches!(error.reason, Reason::Conflict | Reason::AlreadyExists) => {}
                 Err(error) => return Err(Failure::Store(error)),
                 Ok(changed) => return Ok(changed),
             }
         }
-        Err(Failure::Store(ApiError::conflict(
-            self.shared.application.kind,
-            &self.shared.application.name,
-            "others keep writing the same objects",
-        )))
+        Err(Failure::Store(ApiError::conflict(self.key.kind, &self.key.name, "others keep writing the same objects")))
     }
 
-    async fn stage(&mut self, reading: &Reading, inventory: Vec<ObjectKey>) -> (Transaction, Staged) {
+    async fn stage(
+        &mut self,
+        desired: &Desired,
+        settings: &Arc<Settings>,
+        wish: &Wish,
+        inventory: Vec<ObjectKey>,
+    ) -> (Transaction, Staged) {
+        let shared = self.shared.clone();
+        let _slot = shared.slots.acquire().await;
         let verified = std::mem::take(&mut self.verified);
-        let (registry, reading) = (self.shared.registry.clone(), reading.clone());
-        let name = self.shared.application.name.clone();
+        let (registry, desired, settings) = (self.shared.registry.clone(), desired.clone(), settings.clone());
+        let (name, prune) = (self.name.clone(), matches!(wish, Wish::Sync { prune: true }));
         let work = move || {
             let live = registry.snapshot();
-            let mut transaction = registry.begin(&stage::author(Some(&reading.commit)));
+            let mut transaction = registry.begin(&stage::author(Some(desired.commit())));
             let scope = Scope {
                 application: &name,
-                commit: Some(&reading.commit),
-                documents: &reading.rendered.documents,
+                commit: Some(desired.commit()),
+                documents: &desired.rendered.documents,
                 inventory: &inventory,
                 verified: Some(&verified),
+                settings: Some(&settings),
+                prune,
             };
             let staged = stage::stage(&mut transaction, &live, scope);
             (transaction, staged, verified)
@@ -200,42 +261,96 @@ impl Worker {
         (transaction, staged)
     }
 
+    /// Writes down what a sync would do.
+    async fn compare(&mut self, desired: &Desired, transaction: &Transaction, staged: &Staged) {
+        let entries =
+            outcome::entries(&desired.rendered.documents, staged, |key| outcome::would_change(transaction, key));
+        let warnings = outcome::warnings(desired, staged);
+        let revisions = desired.revisions();
+        let keys = outcome::keys(desired, staged);
+        let shared = self.shared_with(&keys);
+        let live = self.shared.registry.snapshot();
+        let spec = self.spec.clone().unwrap_or_default();
+        self.write_status(|old, now| {
+            let compared = Compared {
+                commit: desired.commit(),
+                revisions: &revisions,
+                spec: &spec,
+                entries: &entries,
+                warnings: &warnings,
+                shared: &shared,
+                images: outcome::images(&desired.rendered.documents),
+                now,
+            };
+            status::compared(old, |key| live.get(key).map(|object| object.value()), &compared)
+        })
+        .await;
+        self.own(keys);
+        self.take_up(desired);
+    }
+
+    /// Which of the objects others declare too, in Argo CD's words.
+    fn shared_with(&self, keys: &HashSet<ObjectKey>) -> Vec<String> {
+        let shared = keys.iter().filter_map(|key| {
+            let others = self.shared.hub.others(key, &self.inbox);
+            let list = others.join(", ");
+            let kind = key.kind.kind;
+            (!others.is_empty())
+                .then(|| format!("{kind}/{} is part of applications {} and {list}", key.name, self.name))
+        });
+        let mut shared: Vec<String> = shared.collect();
+        shared.sort();
+        shared
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of what a sync is made of comes together here")]
     async fn store(
         &mut self,
-        reading: &Reading,
+        desired: &Desired,
         application: &Application,
+        settings: &Settings,
         trigger: &Trigger,
         started: Timestamp,
         mut transaction: Transaction,
         staged: &Staged,
     ) -> Result<usize, ApiError> {
-        let documents = &reading.rendered.documents;
-        let results = results(&transaction, staged);
-        let changed = results.len();
-        let mut keys: Vec<ObjectKey> = documents.iter().map(|document| document.key.clone()).collect();
-        keys.extend(staged.left.iter().cloned());
-        self.own(&keys, &application.status);
-        let mut warnings = reading.rendered.warnings.clone();
-        warnings.extend(staged.warnings.iter().cloned());
+        let documents = &desired.rendered.documents;
+        let results = outcome::results(&transaction, staged);
+        let changed = outcome::changed(&transaction);
+        let keys = outcome::keys(desired, staged);
+        // Both what was owned and what will be: a change that comes beside the commit is not lost.
+        self.own(keys.iter().cloned().chain(tracking::inventory(&application.status)).collect());
+        let shared = self.shared_with(&keys);
+        let entries = outcome::entries(documents, staged, |_| false);
+        let warnings = outcome::warnings(desired, staged);
+        let revisions = desired.revisions();
         let next = status::deployed(
             &application.status,
             |key| transaction.current(key),
             |key| transaction.step(key).is_some(),
             Deployed {
-                commit: &reading.commit,
-                source: &application.spec.source,
+                compared: Compared {
+                    commit: desired.commit(),
+                    revisions: &revisions,
+                    spec: &application.spec,
+                    entries: &entries,
+                    warnings: &warnings,
+                    shared: &shared,
+                    images: outcome::images(documents),
+                    now: self.shared.registry.clock().now(),
+                },
+                operation: application.operation.as_ref(),
                 trigger,
                 started,
-                finished: self.shared.registry.clock().now(),
-                keys: keys.clone(),
+                retries: i64::from(self.failures),
                 results,
-                warnings: &warnings,
-                history_limit: application.spec.revision_history_limit,
+                history_limit: settings.history_limit,
             },
         );
-        application::set_status(&mut transaction, &self.shared.application, &next)?;
-        let places: std::collections::HashMap<_, _> =
-            documents.iter().enumerate().map(|(place, document)| (document.key.clone(), place)).collect();
+        application::set_status(&mut transaction, &self.key, &next)?;
+        if application.operation.is_some() {
+            application::end_operation(&mut transaction, &self.key)?;
+        }
         // The revisions at which the objects are as this commit says.
         let kept: Vec<(ObjectKey, Revision)> = transaction
             .steps()
@@ -243,63 +358,65 @@ impl Worker {
             .filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision)))
             .collect();
         let written = transaction.commit().await?;
+        self.wrote(&written);
+        self.status = next;
+        self.take_up(desired);
+        let places = self.current.as_ref().map(|current| current.places.clone()).unwrap_or_default();
         let written = written.iter().map(|object| (object.key.clone(), object.meta.revision));
         for (key, revision) in written.chain(kept) {
             if let Some(place) = places.get(&key) {
                 self.verified.insert(&documents[*place], revision);
             }
         }
-        self.status = next;
-        self.current = Some(Current { reading: reading.clone(), places: Arc::new(places) });
-        self.own(&keys, &ApplicationStatus::default());
+        self.own(keys);
         Ok(changed)
     }
 
-    /// The objects whose changes are followed: those of the commit, and those of the one before.
-    fn own(&mut self, keys: &[ObjectKey], before: &ApplicationStatus) {
-        let mut owned: HashSet<ObjectKey> = keys.iter().cloned().collect();
-        owned.extend(tracking::inventory(before));
-        owned.insert(self.shared.application.clone());
-        self.watching.own(owned);
+    /// From now on, what is desired is what the objects are held against.
+    fn take_up(&mut self, desired: &Desired) {
+        let documents = desired.rendered.documents.iter().enumerate();
+        let places: HashMap<_, _> = documents.map(|(place, document)| (document.key.clone(), place)).collect();
+        self.current = Some(Current { desired: desired.clone(), places: Arc::new(places) });
     }
 
-    /// The Application; made anew, with what is known of it, when somebody deleted it.
+    /// The Application; the repository's own is made anew, with what is known of it, when somebody deleted it.
     pub(super) async fn application(&mut self) -> Result<Arc<Application>, ApiError> {
-        let shared = &self.shared;
-        match application::read(&shared.registry, &shared.application) {
-            Err(error) if error.reason == Reason::NotFound => self.restore_application().await?,
+        match application::read(&self.shared.registry, &self.key) {
+            Err(error) if error.reason == Reason::NotFound && self.is_root() => self.restore_application().await?,
             found => return found,
         }
-        application::read(&self.shared.registry, &self.shared.application)
+        application::read(&self.shared.registry, &self.key)
     }
 
     /// Errors of the registry stand at their object; this moves them to their field.
-    async fn placed(&self, reading: &Reading, mut errors: Vec<SourceError>) -> Vec<SourceError> {
-        let id = reading.commit.id;
-        self.with_reader(move |reader| {
-            reader.place(id, &mut errors);
-            Ok(errors)
+    async fn placed(&self, desired: &Desired, mut errors: Vec<SourceError>) -> Vec<SourceError> {
+        let (sources, positions) = (self.sources.clone(), desired.positions.clone());
+        blocking(move || {
+            desired::place(&sources, &positions, &mut errors);
+            errors
         })
         .await
-        .unwrap_or_default()
     }
 
-    async fn with_reader<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Reader) -> Result<T, MirrorError> + Send + 'static,
-    ) -> Result<T, MirrorError> {
-        let shared = self.shared.clone();
-        blocking(move || work(&mut shared.reader.lock().unwrap_or_else(PoisonError::into_inner))).await
+    /// What was looked at and needs no second look; `None` when it does.
+    fn settle(&mut self, desired: Option<&Desired>) {
+        self.settled = desired.map(|desired| desired.positions.clone());
+        for (index, source) in self.sources.iter().enumerate() {
+            let position = self.settled.as_ref().and_then(|positions| positions.get(index));
+            source.follower.settle(position.map(|position| position.content));
+        }
     }
 
-    fn retry_later(&mut self) {
-        let failures = self.retry.map_or(0, |(_, failures)| failures) + 1;
-        let wait = RETRY.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_RETRY);
-        self.retry = Some((Instant::now() + wait, failures));
+    fn retry_later(&mut self, settings: &Settings) {
+        self.failures = self.failures.saturating_add(1);
+        self.retry = settings.retry.wait(self.failures).map(|wait| Instant::now() + wait);
     }
 
     fn tell(&self, seen: Option<Oid>, errors: Vec<String>) {
-        let deployed = self.current.as_ref().map(|current| current.reading.commit.id.to_string());
+        if !self.is_root() {
+            return;
+        }
+        let deployed = self.current.as_ref().map(|current| current.desired.commit().id.to_string());
         self.shared.progress.send_modify(|progress| {
             progress.seen = seen.map(|id| id.to_string()).or(progress.seen.take());
             progress.deployed = deployed;
@@ -308,53 +425,28 @@ impl Worker {
     }
 }
 
-/// Work that computes or reads for longer than a task should, on a thread for such work.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
+/// An Application that syncs by itself does so; another one when somebody asks for it, once.
+fn wish(application: &Application) -> Wish {
+    let asked: Option<&SyncOperation> = application.operation.as_ref().and_then(|operation| operation.sync.as_ref());
+    match (asked, application.spec.sync_policy.automation()) {
+        (Some(asked), _) => Wish::Sync { prune: asked.prune },
+        (None, Some(automated)) => Wish::Sync { prune: automated.prune },
+        (None, None) => Wish::Compare,
     }
 }
 
 /// A commit that declares nothing is far more often a mistake than a wish.
-fn guard(application: &Application, reading: &Reading, inventory: &[ObjectKey]) -> Result<(), Failure> {
-    let allowed = application.spec.sync_policy.automated.as_ref().is_some_and(|automated| automated.allow_empty);
-    if allowed || inventory.is_empty() || !reading.rendered.documents.is_empty() {
+fn guard(application: &Application, desired: &Desired, inventory: &[ObjectKey]) -> Result<(), Failure> {
+    let allowed = application.spec.sync_policy.automation().is_some_and(|automated| automated.allow_empty);
+    if allowed || inventory.is_empty() || !desired.rendered.documents.is_empty() {
         return Ok(());
     }
     let message = format!(
         "the commit declares no objects, and {} are deployed; nothing is pruned (syncPolicy.automated.allowEmpty allows it)",
         inventory.len()
     );
-    let file = application.spec.source.path.clone();
+    let file = application.spec.all_sources()[0].path.clone();
     Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]))
-}
-
-fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult> {
-    let pruned: HashSet<&ObjectKey> = staged.pruned.iter().collect();
-    let entry = |key: &ObjectKey, status: &str, message: &str| ResourceResult {
-        group: key.kind.group.to_owned(),
-        version: key.kind.version.to_owned(),
-        kind: key.kind.kind.to_owned(),
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
-        status: status.to_owned(),
-        message: message.to_owned(),
-    };
-    let steps = transaction.steps().filter_map(|step| match step.kind {
-        StepKind::Keep => None,
-        _ if pruned.contains(&step.key) => Some(entry(&step.key, "Pruned", "pruned")),
-        StepKind::Create => Some(entry(&step.key, "Synced", "created")),
-        StepKind::Replace => Some(entry(&step.key, "Synced", "replaced")),
-        StepKind::Update => Some(entry(&step.key, "Synced", "configured")),
-        StepKind::Delete => None,
-    });
-    let left = staged.left.iter().map(|key| entry(key, "PruneSkipped", "asks not to be pruned"));
-    steps.chain(left).collect()
 }
 
 impl Failure {

@@ -1,7 +1,8 @@
 //! Puts right what was changed behind git's back: finds out whether an owned object still is as the deployed
 //! commit says, and writes it again if not. Gives way, more and more, to somebody who keeps changing it back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,12 +11,12 @@ use tokio::time::Instant;
 
 use super::events::Note;
 use super::stage::{self, MANAGER, Scope};
-use super::worker::Worker;
+use super::worker::{Current, Worker};
 use super::{application, status};
-use crate::cluster::registry::{Step, StepKind};
+use crate::cluster::registry::{Step, StepKind, Transaction};
 use crate::diff::changes;
-use crate::object::ObjectKey;
 use crate::object::application::ApplicationStatus;
+use crate::object::{Object, ObjectKey};
 
 /// The wait after the first heal; doubled with each one that follows soon.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -47,25 +48,28 @@ impl Fights {
 impl Worker {
     /// Heals those of `keys` that are not as the deployed commit says.
     pub(super) async fn heal(&mut self, keys: &BTreeSet<ObjectKey>) {
-        let Some(current) = self.current.clone() else { return };
+        let (Some(current), Some(settings)) = (self.current.clone(), self.settings.clone()) else { return };
+        let heals = settings.automated.as_ref().is_some_and(|automated| automated.self_heal);
         let mut keys = keys.clone();
         for _ in 0..5 {
             let documents: Vec<_> = keys
                 .iter()
                 .filter_map(|key| current.places.get(key))
-                .map(|place| current.reading.rendered.documents[*place].clone())
+                .map(|place| current.desired.rendered.documents[*place].clone())
                 .collect();
             if documents.is_empty() {
                 return;
             }
             let live = self.shared.registry.snapshot();
-            let mut transaction = self.shared.registry.begin(&stage::author(Some(&current.reading.commit)));
+            let mut transaction = self.shared.registry.begin(&stage::author(Some(current.desired.commit())));
             let scope = Scope {
-                application: &self.shared.application.name,
-                commit: Some(&current.reading.commit),
+                application: &self.name,
+                commit: Some(current.desired.commit()),
                 documents: &documents,
                 inventory: &[],
                 verified: Some(&self.verified),
+                settings: Some(&settings),
+                prune: false,
             };
             let staged = stage::stage(&mut transaction, &live, scope);
             let now = Instant::now();
@@ -78,12 +82,15 @@ impl Worker {
                 tracing::warn!(first = %staged.errors[0], "drift cannot be healed now");
                 return;
             }
+            if !heals {
+                return self.report_drift(&keys, &transaction, &current).await;
+            }
             let mut drifted: Vec<Step> = Vec::new();
             let mut blocked = false;
             for step in transaction.steps() {
                 if step.kind == StepKind::Keep {
                     if let (Some(before), Some(place)) = (&step.before, current.places.get(&step.key)) {
-                        self.verified.insert(&current.reading.rendered.documents[*place], before.meta.revision);
+                        self.verified.insert(&current.desired.rendered.documents[*place], before.meta.revision);
                     }
                     keys.remove(&step.key);
                     continue;
@@ -103,21 +110,22 @@ impl Worker {
             if blocked {
                 continue;
             }
-            let findings: Vec<String> = drifted.iter().map(describe).collect();
-            if let Ok(old) = application::read(&self.shared.registry, &self.shared.application) {
+            let findings: Vec<String> = drifted.iter().map(|step| describe(step, "put back")).collect();
+            if let Ok(old) = application::read(&self.shared.registry, &self.key) {
                 let next = status::drifted(&old.status, &findings, self.shared.registry.clock().now());
-                if application::set_status(&mut transaction, &self.shared.application, &next).is_ok() {
+                if application::set_status(&mut transaction, &self.key, &next).is_ok() {
                     self.status = next;
                 }
             }
             match transaction.commit().await {
                 Ok(written) => {
+                    self.wrote(&written);
                     for step in &drifted {
                         self.fights.healed(&step.key, now);
                     }
                     for object in &written {
                         if let Some(place) = current.places.get(&object.key) {
-                            let document = &current.reading.rendered.documents[*place];
+                            let document = &current.desired.rendered.documents[*place];
                             self.verified.insert(document, object.meta.revision);
                         }
                     }
@@ -137,6 +145,31 @@ impl Worker {
         }
     }
 
+    /// Says which of `keys` differ from git, and which do no longer: they are not put back unasked.
+    async fn report_drift(&mut self, keys: &BTreeSet<ObjectKey>, transaction: &Transaction, current: &Current) {
+        let drifted: Vec<&Step> = transaction.steps().filter(|step| step.kind != StepKind::Keep).collect();
+        let findings: Vec<String> = drifted.iter().map(|step| describe(step, "left as it is")).collect();
+        let differ: HashSet<ObjectKey> = drifted.iter().map(|step| step.key.clone()).collect();
+        let same: HashSet<ObjectKey> = keys.iter().filter(|key| !differ.contains(key)).cloned().collect();
+        for step in transaction.steps().filter(|step| step.kind == StepKind::Keep) {
+            if let (Some(before), Some(place)) = (&step.before, current.places.get(&step.key)) {
+                self.verified.insert(&current.desired.rendered.documents[*place], before.meta.revision);
+            }
+        }
+        self.write_status(|old, now| {
+            let status = status::in_sync(old, &same, now);
+            if differ.is_empty() { status } else { status::out_of_sync(&status, &differ, &findings, now) }
+        })
+        .await;
+    }
+
+    /// Writes of this worker to its own Application are no news to it.
+    pub(super) fn wrote(&self, written: &[Arc<Object>]) {
+        if let Some(own) = written.iter().find(|object| object.key == self.key) {
+            self.inbox.wrote(own.meta.revision);
+        }
+    }
+
     /// Computes the new status from the one in the registry and writes it, if it is another. Gives whether it was.
     pub(super) async fn write_status(
         &mut self,
@@ -151,12 +184,13 @@ impl Worker {
                 return false;
             }
             let mut transaction = self.shared.registry.begin(&stage::author(None));
-            if let Err(error) = application::set_status(&mut transaction, &self.shared.application, &next) {
+            if let Err(error) = application::set_status(&mut transaction, &self.key, &next) {
                 tracing::warn!(%error, "the Application's status is refused");
                 return false;
             }
             match transaction.commit().await {
-                Ok(_) => {
+                Ok(written) => {
+                    self.wrote(&written);
                     self.status = next;
                     return true;
                 }
@@ -168,9 +202,10 @@ impl Worker {
 }
 
 /// What was found, for people: which fields, and who wrote them last.
-fn describe(step: &Step) -> String {
+fn describe(step: &Step, done: &str) -> String {
     let Some(before) = &step.before else {
-        return format!("{}: it was deleted; created again", step.key);
+        let done = if done == "put back" { "created again" } else { done };
+        return format!("{}: it was deleted; {done}", step.key);
     };
     let before = before.value();
     let who = last_writer(&before).map(|who| format!(", written last by {who}")).unwrap_or_default();
@@ -180,7 +215,7 @@ fn describe(step: &Step) -> String {
     };
     let fields: Vec<_> = fields.into_iter().map(|change| change.path).take(5).collect();
     format!(
-        "{}: {} changed{who}; put back",
+        "{}: {} changed{who}; {done}",
         step.key,
         if fields.is_empty() { "it".to_owned() } else { fields.join(", ") }
     )

@@ -35,8 +35,15 @@ pub async fn lint(rendered: &Rendered) -> Result<Vec<SourceError>, ApiError> {
         let _ = registry.create(&author, kinds::NAMESPACE, "", object, WriteOptions::default()).await;
     }
     let mut transaction = registry.begin(&author);
-    let scope =
-        Scope { application: "lint", commit: None, documents: &rendered.documents, inventory: &[], verified: None };
+    let scope = Scope {
+        application: "lint",
+        commit: None,
+        documents: &rendered.documents,
+        inventory: &[],
+        verified: None,
+        settings: None,
+        prune: false,
+    };
     let staged = stage::stage(&mut transaction, &registry.snapshot(), scope);
     let mut errors = rendered.errors.clone();
     errors.extend(staged.errors);

@@ -1,7 +1,9 @@
-//! Makes the cluster follow a git repository: commit, plan, one transaction, status.
+//! Makes the cluster follow git repositories: commit, plan, one transaction, status.
 //!
-//! A trigger wakes the worker; it reads the branch's tip, renders its manifests, stages them in a registry
-//! transaction together with the Application's new status, and commits. Between commits it heals drift.
+//! Each Application has a worker; `manager` starts and ends them. A repository (`upstream`) tells the workers whose
+//! folder or revision moved; the worker reads the commit, renders its manifests, stages them in a registry
+//! transaction together with the Application's new status, and commits. Between commits it heals drift. The
+//! repository of `windlass up` is an Application like the others, and those found in it are synced in turn.
 
 pub mod example;
 pub mod mirror;
@@ -9,22 +11,34 @@ pub mod render;
 pub mod revert;
 pub mod trigger;
 
-mod application;
+mod settings;
+
+mod inbox;
+mod manager;
+mod syncer;
+mod upstream;
+mod watching;
+
+mod cascade;
 mod deploy;
-mod events;
+mod desired;
+mod follow;
 mod heal;
+mod worker;
+
+mod application;
+mod blocking;
+mod events;
 mod lint;
 mod order;
+mod outcome;
 mod plan;
 mod reader;
 mod request;
 mod routes;
 mod stage;
 mod status;
-mod syncer;
 mod tracking;
-mod watching;
-mod worker;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::mirror::Commit;
 use super::render::Document;
+use super::settings::Settings;
 use super::stage::{self, CHANGE_CAUSE, Scope};
 use super::tracking::TRACKING_ANNOTATION;
 use crate::cluster::registry::{Registry, Transaction};
@@ -24,6 +25,9 @@ pub struct Request<'a> {
     /// Plan as if these were deployed, in place of what is.
     pub base: Option<&'a [Document]>,
     pub inventory: &'a [ObjectKey],
+    pub settings: Option<&'a Settings>,
+    /// Whether a sync would delete what git no longer has.
+    pub prune: bool,
     /// What is wrong with the documents already; with any, nothing is planned to be pruned, since a document that
     /// could not be read is not one that is gone.
     pub errors: Vec<SourceError>,
@@ -43,6 +47,8 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
             documents: base,
             inventory: &inventory,
             verified: None,
+            settings: request.settings,
+            prune: true,
         };
         stage::stage(&mut transaction, &live, scope);
         before = transaction.steps().map(|step| (step.key.clone(), step.after.clone())).collect();
@@ -57,6 +63,8 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         documents: request.documents,
         inventory: &inventory,
         verified: None,
+        settings: request.settings,
+        prune: request.prune,
     };
     let mut staged = stage::stage(&mut transaction, &live, scope);
     let pruned: BTreeSet<ObjectKey> = staged.pruned.iter().cloned().collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::render::{Document, Rendered};
 use crate::diff::plan::SourceError;
 
-/// `POST /apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/NAME/plan`
+/// `POST /apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/NAME/plan`, in any namespace
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlanRequest {

@@ -1,7 +1,7 @@
 //! What the syncer serves over HTTP: deliveries of git hosts, and plans. A plan is computed and given back; nothing
 //! is written.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -10,15 +10,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderMap, StatusCode, header};
 
-use super::deploy::blocking;
-use super::mirror::{Commit, MirrorError};
+use super::blocking::blocking;
+use super::desired::{self, At, Desired, Followed};
+use super::inbox::Inbox;
 use super::plan;
 use super::request::{self, PlanRequest};
-use super::syncer::{DESTINATION, Shared, Syncer};
+use super::settings::{self, DESTINATION, Settings};
+use super::syncer::{Shared, Syncer};
 use super::trigger::webhook::{self, Webhooks};
+use super::upstream::{Follower, OpenError};
 use super::{application, tracking};
 use crate::diff::plan::Plan;
-use crate::object::{ApiError, Reason, kinds};
+use crate::object::application::Application;
+use crate::object::{ApiError, ObjectKey, Reason, kinds};
 
 /// The rendered documents of a large repository.
 const MAX_PLAN_BODY: usize = 64 << 20;
@@ -34,7 +38,7 @@ impl Syncer {
     pub fn routes(&self) -> Router {
         let Shared { config, registry, .. } = &*self.shared;
         let webhooks = Webhooks::new(config.webhook_secret.clone(), config.loopback, registry.clock());
-        let plan = format!("{}/{{name}}/plan", kinds::APPLICATION.collection_path(crate::object::SYSTEM_NAMESPACE));
+        let plan = format!("{}/{{name}}/plan", kinds::APPLICATION.collection_path("{namespace}"));
         Router::new()
             .route("/api/webhook", post(receive))
             .route(&plan, post(serve_plan))
@@ -43,11 +47,17 @@ impl Syncer {
 }
 
 async fn receive(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: Body) -> Response {
-    webhook::receive(&routes.webhooks, &headers, body, |trigger| routes.syncer.trigger(trigger)).await
+    let pool = &routes.syncer.shared.pool;
+    webhook::receive(&routes.webhooks, &headers, body, |trigger| pool.trigger(&trigger, |_| true)).await
 }
 
-async fn serve_plan(State(routes): State<Arc<Routes>>, Path(name): Path<String>, request: Request) -> Response {
-    match answer_plan(&routes.syncer.shared, &name, request.into_body()).await {
+async fn serve_plan(
+    State(routes): State<Arc<Routes>>,
+    Path((namespace, name)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let key = ObjectKey::new(kinds::APPLICATION, namespace, name);
+    match answer_plan(&routes.syncer.shared, key, request.into_body()).await {
         Ok(plan) => axum::Json(plan).into_response(),
         Err(error) => {
             let status = StatusCode::from_u16(error.reason.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -56,10 +66,8 @@ async fn serve_plan(State(routes): State<Arc<Routes>>, Path(name): Path<String>,
     }
 }
 
-async fn answer_plan(shared: &Arc<Shared>, name: &str, body: Body) -> Result<Plan, ApiError> {
-    if name != shared.application.name {
-        return Err(ApiError::not_found(kinds::APPLICATION, name));
-    }
+async fn answer_plan(shared: &Arc<Shared>, key: ObjectKey, body: Body) -> Result<Plan, ApiError> {
+    let application = application::read(&shared.registry, &key)?;
     let too_large = |_| ApiError::new(Reason::RequestEntityTooLarge, "the plan request is too large or was cut off");
     let body = to_bytes(body, MAX_PLAN_BODY).await.map_err(too_large)?;
     let request: PlanRequest = if body.is_empty() {
@@ -69,61 +77,82 @@ async fn answer_plan(shared: &Arc<Shared>, name: &str, body: Body) -> Result<Pla
     };
     let shared = shared.clone();
     // Rendering and planning compute for long; a plan is not worth holding others up.
-    blocking(move || compute(&shared, request)).await
+    blocking(move || compute(&shared, &key, &application, request)).await
 }
 
-fn compute(shared: &Shared, request: PlanRequest) -> Result<Plan, ApiError> {
-    let application = application::read(&shared.registry, &shared.application)?;
+fn compute(
+    shared: &Shared,
+    key: &ObjectKey,
+    application: &Application,
+    request: PlanRequest,
+) -> Result<Plan, ApiError> {
+    let invalid = |wrong: Vec<String>| ApiError::bad_request(wrong.join("; "));
+    let settings = settings::settings(&application.spec).map_err(invalid)?;
     let inventory = tracking::inventory(&application.status);
-    let name = shared.application.name.as_str();
+    let name = tracking::name_of(key);
+    let prune = settings.automated.as_ref().is_none_or(|automated| automated.prune);
     if let Some(documents) = request.documents {
-        let rendered = request::receive(documents, request.errors, DESTINATION);
-        let base = request.base.map(|base| request::receive(base, Vec::new(), DESTINATION));
+        let namespace = if settings.namespace.is_empty() { DESTINATION } else { &settings.namespace };
+        let rendered = request::receive(documents, request.errors, namespace);
+        let base = request.base.map(|base| request::receive(base, Vec::new(), namespace));
         return Ok(plan::plan(
             &shared.registry,
             plan::Request {
-                application: name,
+                application: &name,
                 revision: request.revision,
                 commit: None,
                 documents: &rendered.documents,
                 base: base.as_ref().map(|base| base.documents.as_slice()),
                 inventory: &inventory,
+                settings: Some(&settings),
+                prune,
                 errors: rendered.errors.clone(),
                 warnings: request.warnings,
             },
         ));
     }
-    let mut reader = shared.reader.lock().unwrap_or_else(PoisonError::into_inner);
-    let refused = |error: MirrorError| ApiError::bad_request(error.to_string());
     let (base, revision) = match request.revision.split_once("..") {
         Some((a, b)) => (Some(a), b),
         None => (None, request.revision.as_str()),
     };
-    let id = if revision.is_empty() { reader.mirror.tip(&shared.branch) } else { reader.mirror.resolve(revision) };
-    let reading = reader.read(id.map_err(refused)?).map_err(refused)?;
-    let base = match base {
-        Some(base) => {
-            let id = reader.mirror.resolve(base).map_err(refused)?;
-            Some(reader.read(id).map_err(refused)?)
-        }
-        None => None,
-    };
-    drop(reader);
-    let commit: &Commit = &reading.commit;
+    let sources = sources(shared, key, &settings);
+    let desired = read(&sources, &settings, revision)?;
+    let base = base.map(|base| read(&sources, &settings, base)).transpose()?;
     let mut plan = plan::plan(
         &shared.registry,
         plan::Request {
-            application: name,
-            revision: commit.id.to_string(),
-            commit: Some(commit),
-            documents: &reading.rendered.documents,
+            application: &name,
+            revision: desired.commit().id.to_string(),
+            commit: Some(desired.commit()),
+            documents: &desired.rendered.documents,
             base: base.as_ref().map(|base| base.rendered.documents.as_slice()),
             inventory: &inventory,
-            errors: reading.rendered.errors.clone(),
-            warnings: reading.rendered.warnings.clone(),
+            settings: Some(&settings),
+            prune,
+            errors: desired.rendered.errors.clone(),
+            warnings: desired.rendered.warnings.clone(),
         },
     );
-    let reader = shared.reader.lock().unwrap_or_else(PoisonError::into_inner);
-    reader.place(commit.id, &mut plan.errors);
+    desired::place(&sources, &desired.positions, &mut plan.errors);
     Ok(plan.sealed())
+}
+
+/// The Application's sources, to read from and not to be told of.
+fn sources(shared: &Shared, key: &ObjectKey, settings: &Settings) -> Vec<Followed> {
+    let followed = settings.sources.iter().enumerate().map(|(index, source)| {
+        let inbox = Arc::new(Inbox::default());
+        let follower = Follower::new(key.clone(), index, &source.target_revision, &source.path, inbox);
+        Followed { upstream: shared.pool.get(&source.location), follower: Arc::new(follower) }
+    });
+    followed.collect()
+}
+
+fn read(sources: &[Followed], settings: &Settings, revision: &str) -> Result<Desired, ApiError> {
+    let at = match revision {
+        "" => At::Tips { unless: None },
+        named => At::Named(named.to_owned()),
+    };
+    let refused = |error: OpenError| ApiError::bad_request(error.to_string());
+    let desired = desired::read(sources, settings, &at).map_err(refused)?;
+    desired.ok_or_else(|| ApiError::internal("a read without an outcome"))
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::mirror::Commit;
 use super::render::Document;
+use super::settings::Settings;
 use super::{order, tracking};
 use crate::cluster::registry::{
     Author, DeleteOptions, FieldValidation, Patch, Propagation, StepKind, Target, Transaction, WriteOptions,
@@ -46,6 +47,19 @@ pub struct Scope<'a> {
     /// What the Application owns so far.
     pub inventory: &'a [ObjectKey],
     pub verified: Option<&'a Verified>,
+    /// How the Application wants it; as a plain one when absent.
+    pub settings: Option<&'a Settings>,
+    /// Whether what git no longer has is deleted.
+    pub prune: bool,
+}
+
+/// An object that is no longer in git and stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub key: ObjectKey,
+    pub why: &'static str,
+    /// It asks not to be counted as a difference either.
+    pub is_ignored: bool,
 }
 
 /// What staging found beside the transaction's steps.
@@ -55,8 +69,8 @@ pub struct Staged {
     pub errors: Vec<SourceError>,
     pub warnings: Vec<String>,
     pub pruned: Vec<ObjectKey>,
-    /// Owned, no longer in git, and asking to stay.
-    pub left: Vec<ObjectKey>,
+    /// Owned, no longer in git, and not to be deleted.
+    pub left: Vec<Left>,
 }
 
 /// Objects that were found to be as git says, at a revision: as long as neither the manifest nor the object has
@@ -80,6 +94,7 @@ impl Verified {
 /// Adds everything to the transaction and reports all that is wrong, not only the first.
 pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> Staged {
     let mut staged = Staged::default();
+    namespaces(transaction, &scope, &mut staged);
     let mut documents: Vec<&Document> = scope.documents.iter().collect();
     documents.sort_by(|a, b| order::compare(&a.key, &b.key));
     for document in &documents {
@@ -100,6 +115,28 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
     staged.warnings.extend(transaction.warnings().iter().cloned());
     staged.errors.sort();
     staged
+}
+
+/// The namespaces that the sync needs beside those that git declares: the destination's where the Application asks for
+/// it, and those of Applications, which Argo CD's users have always had.
+fn namespaces(transaction: &mut Transaction, scope: &Scope, staged: &mut Staged) {
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
+    let settings = scope.settings.filter(|settings| settings.options.create_namespace);
+    needed.extend(settings.map(|settings| settings.namespace.as_str()));
+    let applications = scope.documents.iter().filter(|document| document.key.kind == kinds::APPLICATION);
+    needed.extend(applications.map(|document| document.key.namespace.as_str()));
+    for name in needed {
+        let key = ObjectKey::new(kinds::NAMESPACE, "", name);
+        let is_declared = scope.documents.iter().any(|document| document.key == key);
+        if is_declared || transaction.current(&key).is_some() {
+            continue;
+        }
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        if let Err(error) = transaction.create(kinds::NAMESPACE, "", object, WriteOptions::default()) {
+            let message = format!("the namespace {name} cannot be made: {error}");
+            staged.errors.push(SourceError { file: key.to_string(), line: 0, message });
+        }
+    }
 }
 
 fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
@@ -182,8 +219,13 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
         if !tracking::is_tracked(scope.application, key, &live) {
             continue;
         }
-        if tracking::prune_disabled(&live) {
-            staged.left.push(key.clone());
+        let why = match (scope.prune, tracking::prune_disabled(&live)) {
+            (_, true) => Some("asks not to be pruned"),
+            (false, _) => Some("pruning is not asked for"),
+            (true, false) => None,
+        };
+        if let Some(why) = why {
+            staged.left.push(Left { key: key.clone(), why, is_ignored: tracking::ignores_extraneous(&live) });
             continue;
         }
         let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };

@@ -7,14 +7,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::mirror::Commit;
+use super::outcome::Entry;
 use super::tracking;
 use super::trigger::Trigger;
+use super::upstream::Position;
 use crate::diff::health::{Health, Level, health};
 use crate::diff::plan::SourceError;
 use crate::object::ObjectKey;
 use crate::object::application::{
-    ApplicationCondition, ApplicationStatus, HealthStatus, HistoryEntry, InitiatedBy, OperationState, ResourceResult,
-    ResourceStatus, Source, SyncResult, SyncStatus,
+    ApplicationCondition, ApplicationSpec, ApplicationStatus, ComparedTo, HealthStatus, HistoryEntry, InitiatedBy,
+    Operation, OperationState, ResourceResult, ResourceStatus, SyncResult, SyncStatus,
 };
 use crate::object::clock::{rfc3339, rfc3339_micro};
 
@@ -26,27 +28,80 @@ pub const COMPARISON_ERROR: &str = "ComparisonError";
 pub const SYNC_ERROR: &str = "SyncError";
 /// Something in the repository is not deployed, on purpose.
 pub const EXCLUDED_WARNING: &str = "ExcludedResourceWarning";
+/// Another Application declares the same object.
+pub const SHARED_WARNING: &str = "SharedResourceWarning";
 /// Somebody changed an object behind git's back.
 pub const DRIFT_WARNING: &str = "DriftWarning";
 
-/// History entries that are kept when the Application does not say.
-const HISTORY: usize = 10;
+/// The spec asks for what cannot be done.
+pub const INVALID_SPEC: &str = "InvalidSpecError";
+
 /// Errors that are listed one by one; a status is read by people.
 pub const LISTED: usize = 20;
 
+/// What the sources declare, held against the cluster.
+pub struct Compared<'a> {
+    pub commit: &'a Commit,
+    /// One a source, where there are several.
+    pub revisions: &'a [String],
+    pub spec: &'a ApplicationSpec,
+    pub entries: &'a [Entry],
+    pub warnings: &'a [String],
+    /// Objects that other Applications declare too.
+    pub shared: &'a [String],
+    pub images: Vec<String>,
+    pub now: Timestamp,
+}
+
 /// A commit that is in the cluster now.
 pub struct Deployed<'a> {
-    pub commit: &'a Commit,
-    pub source: &'a Source,
+    pub compared: Compared<'a>,
+    /// What somebody asked for, if this is the answer.
+    pub operation: Option<&'a Operation>,
     pub trigger: &'a Trigger,
     pub started: Timestamp,
-    pub finished: Timestamp,
-    /// Everything that the commit declares.
-    pub keys: Vec<ObjectKey>,
+    /// Failures before this success.
+    pub retries: i64,
     /// What this sync changed; empty when everything was in place.
     pub results: Vec<ResourceResult>,
-    pub warnings: &'a [String],
-    pub history_limit: Option<i32>,
+    pub history_limit: usize,
+}
+
+/// What is known after a look that wrote nothing: the Application is not synced by itself.
+pub fn compared(
+    old: &ApplicationStatus,
+    live: impl Fn(&ObjectKey) -> Option<Value>,
+    compared: &Compared,
+) -> ApplicationStatus {
+    let mut status = old.clone();
+    let unknown = compare(&mut status, compared);
+    let mut now = kept_conditions(old, &[DRIFT_WARNING]);
+    now.extend(compared.warnings.iter().take(LISTED).map(|warning| (EXCLUDED_WARNING, warning.clone())));
+    now.extend(compared.shared.iter().take(LISTED).map(|warning| (SHARED_WARNING, warning.clone())));
+    set_conditions(&mut status, now, compared.now);
+    refresh_health(&mut status, live, |key| unknown.contains(key), compared.now);
+    stamp(old, &mut status, compared.now);
+    status
+}
+
+/// Writes down what was compared; gives the objects whose health is not known yet.
+fn compare(status: &mut ApplicationStatus, compared: &Compared) -> HashSet<ObjectKey> {
+    let Compared { commit, revisions, spec, entries, .. } = compared;
+    let is_synced = entries.iter().all(|entry| entry.is_synced);
+    status.sync = SyncStatus {
+        status: if is_synced { SYNCED } else { OUT_OF_SYNC }.to_owned(),
+        revision: commit.id.to_string(),
+        revisions: revisions.to_vec(),
+        compared_to: Some(ComparedTo {
+            source: spec.source.clone(),
+            sources: spec.sources.clone(),
+            destination: spec.destination.clone(),
+            ignore_differences: spec.ignore_differences.clone(),
+        }),
+    };
+    status.source_type = "Directory".to_owned();
+    status.summary.images.clone_from(&compared.images);
+    carry_health(&mut status.resources, resources(entries))
 }
 
 /// `live` gives the objects as the sync leaves them, `touched` tells which of them it looked at: the health of the
@@ -58,49 +113,62 @@ pub fn deployed(
     sync: Deployed,
 ) -> ApplicationStatus {
     let mut status = old.clone();
-    let revision = sync.commit.id.to_string();
-    status.sync = SyncStatus { status: SYNCED.to_owned(), revision: revision.clone() };
-    status.source_type = "Directory".to_owned();
-    let unknown = carry_health(&mut status.resources, resources(&sync.keys));
-    let is_new = old.history.last().is_none_or(|last| last.revision != revision);
+    let Deployed { compared, operation, trigger, started, retries, results, history_limit } = sync;
+    let (commit, finished) = (compared.commit, compared.now);
+    let revision = commit.id.to_string();
+    let unknown = compare(&mut status, &compared);
+    let automated = operation.is_none() && trigger.is_automated();
+    let username = operation.map(|operation| operation.initiated_by.username.clone()).unwrap_or_default();
+    let is_new =
+        old.history.last().is_none_or(|last| last.revision != revision || last.revisions != compared.revisions);
     if is_new {
         let id = old.history.last().map_or(0, |last| last.id + 1);
         status.history.push(HistoryEntry {
             id,
             revision: revision.clone(),
-            deployed_at: Some(rfc3339_micro(sync.finished)),
-            deploy_started_at: Some(rfc3339_micro(sync.started)),
-            source: sync.source.clone(),
-            initiated_by: InitiatedBy { automated: sync.trigger.is_automated(), username: String::new() },
-            author: sync.commit.author.clone(),
-            subject: sync.commit.subject.clone(),
-            trigger: sync.trigger.to_string(),
+            revisions: compared.revisions.to_vec(),
+            deployed_at: Some(rfc3339_micro(finished)),
+            deploy_started_at: Some(rfc3339_micro(started)),
+            source: compared.spec.source.clone(),
+            sources: compared.spec.sources.clone(),
+            initiated_by: InitiatedBy { automated, username },
+            author: commit.author.clone(),
+            subject: commit.subject.clone(),
+            trigger: trigger.to_string(),
+            duration: format!(
+                "{:#}",
+                finished.duration_since(started).round(jiff::Unit::Millisecond).unwrap_or_default()
+            ),
         });
-        let limit = sync.history_limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(HISTORY).max(1);
-        let excess = status.history.len().saturating_sub(limit);
+        let excess = status.history.len().saturating_sub(history_limit);
         status.history.drain(..excess);
     }
     let recovered = old.operation_state.as_ref().is_none_or(|op| op.phase != "Succeeded");
-    if is_new || recovered || !sync.results.is_empty() {
-        let changed = sync.results.len();
+    if is_new || recovered || operation.is_some() || !results.is_empty() {
+        let changed = results.iter().filter(|result| result.status != "PruneSkipped").count();
+        let declared = compared.entries.iter().filter(|entry| !entry.requires_pruning).count();
         status.operation_state = Some(OperationState {
+            operation: operation.cloned(),
             phase: "Succeeded".to_owned(),
-            message: format!(
-                "{} objects are as commit {} says, {changed} changed",
-                sync.keys.len(),
-                sync.commit.short()
-            ),
-            started_at: Some(rfc3339(sync.started)),
-            finished_at: Some(rfc3339(sync.finished)),
-            retry_count: 0,
-            sync_result: Some(SyncResult { revision, resources: sync.results }),
+            message: format!("{declared} objects are as commit {} says, {changed} changed", commit.short()),
+            started_at: Some(rfc3339(started)),
+            finished_at: Some(rfc3339(finished)),
+            retry_count: retries,
+            sync_result: Some(SyncResult {
+                revision,
+                revisions: compared.revisions.to_vec(),
+                source: compared.spec.source.clone(),
+                sources: compared.spec.sources.clone(),
+                resources: results,
+            }),
         });
     }
     let mut now = if is_new { Vec::new() } else { kept_conditions(old, &[DRIFT_WARNING]) };
-    now.extend(sync.warnings.iter().take(LISTED).map(|warning| (EXCLUDED_WARNING, warning.clone())));
-    set_conditions(&mut status, now, sync.finished);
-    refresh_health(&mut status, live, |key| unknown.contains(key) || touched(key));
-    stamp(old, &mut status, sync.finished);
+    now.extend(compared.warnings.iter().take(LISTED).map(|warning| (EXCLUDED_WARNING, warning.clone())));
+    now.extend(compared.shared.iter().take(LISTED).map(|warning| (SHARED_WARNING, warning.clone())));
+    set_conditions(&mut status, now, finished);
+    refresh_health(&mut status, live, |key| unknown.contains(key) || touched(key), finished);
+    stamp(old, &mut status, finished);
     status
 }
 
@@ -111,12 +179,14 @@ pub struct Refused<'a> {
     pub errors: &'a [SourceError],
     pub started: Timestamp,
     pub now: Timestamp,
+    pub retries: i64,
 }
 
 pub fn refused(old: &ApplicationStatus, refused: &Refused) -> ApplicationStatus {
     let mut status = old.clone();
     let revision = refused.commit.id.to_string();
-    status.sync = SyncStatus { status: OUT_OF_SYNC.to_owned(), revision: revision.clone() };
+    status.sync.status = OUT_OF_SYNC.to_owned();
+    status.sync.revision.clone_from(&revision);
     let messages = listed(refused.errors);
     let last = old.operation_state.as_ref().and_then(|op| op.sync_result.as_ref()).map(|r| r.revision.as_str());
     let message = match refused.errors {
@@ -132,8 +202,9 @@ pub fn refused(old: &ApplicationStatus, refused: &Refused) -> ApplicationStatus 
             message,
             started_at: Some(rfc3339(refused.started)),
             finished_at: Some(rfc3339(refused.now)),
-            retry_count: 0,
-            sync_result: Some(SyncResult { revision, resources: Vec::new() }),
+            retry_count: refused.retries,
+            sync_result: Some(SyncResult { revision, ..SyncResult::default() }),
+            ..OperationState::default()
         });
     }
     let mut conditions = kept_conditions(old, &[DRIFT_WARNING]);
@@ -154,6 +225,78 @@ pub fn unreadable(old: &ApplicationStatus, message: &str, now: Timestamp) -> App
     status
 }
 
+/// The spec asks for what cannot be done: nothing is compared, and what is deployed stays.
+pub fn invalid(old: &ApplicationStatus, wrong: &[String], now: Timestamp) -> ApplicationStatus {
+    let mut status = old.clone();
+    status.sync.status = "Unknown".to_owned();
+    let conditions = wrong.iter().take(LISTED).map(|fault| (INVALID_SPEC, fault.clone())).collect();
+    set_conditions(&mut status, conditions, now);
+    stamp(old, &mut status, now);
+    status
+}
+
+/// The Application is to go, and its objects cannot be deleted.
+pub fn undeletable(old: &ApplicationStatus, why: &str, now: Timestamp) -> ApplicationStatus {
+    let mut status = old.clone();
+    set_conditions(&mut status, vec![("DeletionError", why.to_owned())], now);
+    stamp(old, &mut status, now);
+    status
+}
+
+/// The repositories moved to other commits that change nothing of the Application.
+pub fn passed(old: &ApplicationStatus, positions: &[Position], now: Timestamp) -> ApplicationStatus {
+    let mut status = old.clone();
+    if status.sync.status == "Unknown" {
+        return status;
+    }
+    let commits: Vec<String> = positions.iter().map(|position| position.commit.to_string()).collect();
+    if let Some(first) = commits.first() {
+        status.sync.revision.clone_from(first);
+    }
+    if commits.len() > 1 {
+        status.sync.revisions = commits;
+    }
+    stamp(old, &mut status, now);
+    status
+}
+
+/// Objects that are other than git says and are left so, since nobody asked for more than to know.
+pub fn out_of_sync(
+    old: &ApplicationStatus,
+    keys: &HashSet<ObjectKey>,
+    findings: &[String],
+    now: Timestamp,
+) -> ApplicationStatus {
+    let mut status = drifted(old, findings, now);
+    status.sync.status = OUT_OF_SYNC.to_owned();
+    for resource in &mut status.resources {
+        if tracking::key_of(resource).is_some_and(|key| keys.contains(&key)) {
+            resource.status = OUT_OF_SYNC.to_owned();
+        }
+    }
+    stamp(old, &mut status, now);
+    status
+}
+
+/// Objects that are as git says again.
+pub fn in_sync(old: &ApplicationStatus, keys: &HashSet<ObjectKey>, now: Timestamp) -> ApplicationStatus {
+    let mut status = old.clone();
+    let mut is_changed = false;
+    for resource in status.resources.iter_mut().filter(|resource| resource.status == OUT_OF_SYNC) {
+        if !resource.requires_pruning && tracking::key_of(resource).is_some_and(|key| keys.contains(&key)) {
+            resource.status = SYNCED.to_owned();
+            is_changed = true;
+        }
+    }
+    if is_changed && status.resources.iter().all(|resource| resource.status == SYNCED) {
+        status.sync.status = SYNCED.to_owned();
+        let conditions = kept_conditions(old, &[COMPARISON_ERROR, SYNC_ERROR, EXCLUDED_WARNING]);
+        set_conditions(&mut status, conditions, now);
+    }
+    stamp(old, &mut status, now);
+    status
+}
+
 /// What was found to be other than git says, and is put right.
 pub fn drifted(old: &ApplicationStatus, findings: &[String], now: Timestamp) -> ApplicationStatus {
     let mut status = old.clone();
@@ -170,14 +313,19 @@ pub fn refresh_health(
     status: &mut ApplicationStatus,
     live: impl Fn(&ObjectKey) -> Option<Value>,
     changed: impl Fn(&ObjectKey) -> bool,
+    now: Timestamp,
 ) {
     for resource in &mut status.resources {
         let Some(key) = tracking::key_of(resource).filter(|key| changed(key)) else { continue };
         let judged = live(&key).map_or_else(Health::missing, |object| health(key.kind, &object));
         resource.health = Some(judged.into());
     }
-    let known = status.resources.iter().filter_map(|r| r.health.as_ref()).map(level);
-    status.health.status = known.max().unwrap_or_default().to_string();
+    let known = status.resources.iter().filter(|r| !r.hook).filter_map(|r| r.health.as_ref()).map(level);
+    let whole = known.max().unwrap_or_default().to_string();
+    if status.health.status != whole {
+        status.health =
+            HealthStatus { status: whole, message: String::new(), last_transition_time: Some(rfc3339(now)) };
+    }
 }
 
 /// Reads a level back from its word.
@@ -186,20 +334,23 @@ fn level(health: &HealthStatus) -> Level {
     all.into_iter().find(|level| level.to_string() == health.status).unwrap_or(Level::Unknown)
 }
 
-fn resources(keys: &[ObjectKey]) -> Vec<ResourceStatus> {
-    let mut keys: Vec<&ObjectKey> = keys.iter().collect();
-    keys.sort_by(|a, b| super::order::compare(a, b));
-    let entry = |key: &&ObjectKey| ResourceStatus {
-        group: key.kind.group.to_owned(),
-        version: key.kind.version.to_owned(),
-        kind: key.kind.kind.to_owned(),
-        namespace: key.namespace.clone(),
-        name: key.name.clone(),
-        status: SYNCED.to_owned(),
+fn resources(entries: &[Entry]) -> Vec<ResourceStatus> {
+    let mut entries: Vec<&Entry> = entries.iter().collect();
+    entries.sort_by(|a, b| super::order::compare(&a.key, &b.key));
+    let resource = |entry: &&Entry| ResourceStatus {
+        group: entry.key.kind.group.to_owned(),
+        version: entry.key.kind.version.to_owned(),
+        kind: entry.key.kind.kind.to_owned(),
+        namespace: entry.key.namespace.clone(),
+        name: entry.key.name.clone(),
+        status: if entry.is_synced { SYNCED } else { OUT_OF_SYNC }.to_owned(),
         health: None,
-        requires_pruning: false,
+        hook: entry.is_hook,
+        requires_pruning: entry.requires_pruning,
+        requires_deletion_confirmation: false,
+        sync_wave: entry.sync_wave,
     };
-    keys.iter().map(entry).collect()
+    entries.iter().map(resource).collect()
 }
 
 /// Puts `next` in the place of `resources`, with the health that is known. Gives the objects whose health is not.

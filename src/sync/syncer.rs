@@ -1,26 +1,25 @@
 //! The handle of a running syncer, and how one is started: opens the repository, makes sure that its Application
 //! exists, and starts the tasks. Everything that decides is in `worker`.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::application;
-use super::deploy::blocking;
-use super::mirror::{FetchError, Mirror, MirrorError, Remote, RepoLocation};
-use super::reader::Reader;
-use super::trigger::{self, Trigger};
-use super::worker::Worker;
+use super::blocking::blocking;
+use super::manager::Manager;
+use super::mirror::{FetchError, MirrorError, RepoLocation};
+use super::trigger::Trigger;
+use super::upstream::{OpenError, Pool, PoolOptions, Upstream};
+use super::watching::Hub;
 use crate::cluster::registry::Registry;
 use crate::object::{ApiError, ObjectKey};
 use crate::tasks::Tasks;
 
-/// Triggers that may wait; a full queue means that a look at the repository is due anyway.
-const TRIGGERS: usize = 64;
-/// Namespace of objects that name none.
-pub(super) const DESTINATION: &str = "default";
+/// Applications that render, stage and store at the same time; those that wait for something hold no place.
+const AT_ONCE: usize = 4;
 
 /// What to follow.
 #[derive(Clone, Debug)]
@@ -37,7 +36,7 @@ pub struct SyncConfig {
     pub webhook_secret: Option<Vec<u8>>,
     /// The API listens on the loopback address only.
     pub loopback: bool,
-    /// Time between two looks at the repository when nothing says that it moved.
+    /// Time between two looks at a repository when nothing says that it moved.
     pub poll_interval: Duration,
 }
 
@@ -51,7 +50,16 @@ pub enum SyncError {
     Remote(#[from] FetchError),
 }
 
-/// How far the syncer is; changes after every look at the repository.
+impl From<OpenError> for SyncError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Repository(error) => Self::Repository(error),
+            OpenError::Remote(error) => Self::Remote(error),
+        }
+    }
+}
+
+/// How far the syncer is with the repository that it was started with; changes after every look at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The commit looked at last.
@@ -66,94 +74,63 @@ pub struct Progress {
 #[derive(Clone)]
 pub struct Syncer {
     pub(super) shared: Arc<Shared>,
+    /// Kept open: the repository that the syncer was started with.
+    upstream: Arc<Upstream>,
 }
 
 /// What the tasks and the handles of one syncer share.
 pub(super) struct Shared {
     pub registry: Registry,
     pub config: SyncConfig,
+    /// Branch of the repository that the syncer was started with.
     pub branch: String,
-    pub application: ObjectKey,
-    pub triggers: mpsc::Sender<Trigger>,
+    /// Its Application.
+    pub root: ObjectKey,
     pub progress: watch::Sender<Progress>,
-    /// Locked on blocking threads only.
-    pub reader: Mutex<Reader>,
-    /// What the reader's repository is a copy of, unless it is the repository itself.
-    pub remote: Option<Arc<Remote>>,
+    pub pool: Pool,
+    pub hub: Hub,
+    pub slots: Semaphore,
 }
 
-/// Starts following a repository.
+/// Starts following a repository, and whatever Applications there are and will be.
 ///
 /// # Errors
 /// When there is no repository, no branch, or the Application cannot be written.
 pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Result<Syncer, SyncError> {
-    let (location, folder, wanted) = (config.repo.clone(), config.data_dir.clone(), config.branch.clone());
-    let Opened { mirror, branch, remote } = blocking(move || open(&location, &folder, wanted)).await?;
-    let refs = mirror.refs_folder().to_owned();
-    let application = application::ensure(&registry, &config, &branch, DESTINATION, None)
+    let options = PoolOptions { folder: config.data_dir.clone(), poll_interval: config.poll_interval };
+    let pool = Pool::new(options, tasks.clone());
+    let upstream = pool.get(&config.repo);
+    let (opening, wanted) = (upstream.clone(), config.branch.clone());
+    let branch = blocking(move || open(&opening, wanted)).await?;
+    let root = application::ensure(&registry, &config, &branch, None)
         .await
         .map_err(|source| SyncError::Application { name: config.application.clone(), source })?;
-    let (triggers, triggered) = mpsc::channel(TRIGGERS);
-    let reader = Mutex::new(Reader::new(mirror, &config.path, DESTINATION));
-    let shared = Arc::new(Shared {
-        registry,
-        branch,
-        application,
-        triggers: triggers.clone(),
-        progress: watch::Sender::new(Progress::default()),
-        reader,
-        remote,
-        config,
-    });
-    // The watch comes before the first look, so no commit falls between the two. A copy of a remote repository
-    // is written by the worker itself.
-    let watching = shared.remote.is_none().then(|| trigger::watch_refs(&refs, triggers.clone()));
-    if let Some(Err(error)) = &watching {
-        tracing::warn!(%error, "commits are noticed by polling only");
-    }
-    let worker = Worker::new(shared.clone(), triggered, tasks.clone());
-    let syncer = Syncer { shared };
-    syncer.trigger(Trigger::Start);
-    tasks.spawn("sync", async move {
-        let _watching = watching;
-        worker.run().await;
-    });
-    tasks.spawn("sync-poll", trigger::poll(syncer.shared.config.poll_interval, triggers));
-    Ok(syncer)
+    let hub = Hub::new(registry.store().clone(), tasks.clone());
+    let progress = watch::Sender::new(Progress::default());
+    let slots = Semaphore::new(AT_ONCE);
+    let shared = Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots });
+    tasks.spawn("sync-applications", Manager::new(shared.clone(), tasks.clone()).run());
+    Ok(Syncer { shared, upstream })
 }
 
-struct Opened {
-    mirror: Mirror,
-    branch: String,
-    remote: Option<Arc<Remote>>,
-}
-
-fn open(location: &RepoLocation, folder: &Path, branch: Option<String>) -> Result<Opened, SyncError> {
-    match location {
-        RepoLocation::Local(path) => {
-            let mirror = Mirror::open(path, location)?;
-            let branch = branch.map_or_else(|| mirror.current_branch(), Ok)?;
-            Ok(Opened { mirror, branch, remote: None })
-        }
-        RepoLocation::Remote(url) => {
-            let remote = Remote::open(url, folder)?;
-            let mirror = Mirror::open(remote.copy(), location)?;
-            let branch = branch.map_or_else(|| remote.default_branch(), Ok)?;
-            Ok(Opened { mirror, branch, remote: Some(Arc::new(remote)) })
-        }
+fn open(upstream: &Upstream, branch: Option<String>) -> Result<String, SyncError> {
+    let opened = upstream.opened()?;
+    match (branch, &opened.remote) {
+        (Some(branch), _) => Ok(branch),
+        (None, Some(remote)) => Ok(remote.default_branch()?),
+        (None, None) => Ok(opened.scout().current_branch()?),
     }
 }
 
 impl Syncer {
-    /// Looks at the repository soon, if that is not due anyway.
+    /// Looks soon at the repository that the syncer was started with, if that is not due anyway.
     pub fn trigger(&self, why: Trigger) {
-        // A full queue holds a trigger already, and one look serves them all.
-        let _ = self.shared.triggers.try_send(why);
+        self.upstream.trigger(why);
     }
 
     /// The Application that shows the state of this sync.
     pub fn application(&self) -> &ObjectKey {
-        &self.shared.application
+        &self.shared.root
     }
 
     pub fn progress(&self) -> watch::Receiver<Progress> {

@@ -4,11 +4,21 @@
 use serde_json::Value;
 
 use crate::object::application::{ApplicationStatus, ResourceStatus};
-use crate::object::{ObjectKey, kinds};
+use crate::object::{ObjectKey, SYSTEM_NAMESPACE, kinds};
 
 /// Argo CD's annotation for ownership.
 pub const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
 const OPTIONS_ANNOTATION: &str = "argocd.argoproj.io/sync-options";
+const COMPARE_ANNOTATION: &str = "argocd.argoproj.io/compare-options";
+const WAVE_ANNOTATION: &str = "argocd.argoproj.io/sync-wave";
+
+/// What an Application's objects are tracked by: its name, with the namespace before it outside of windlass's own.
+pub fn name_of(application: &ObjectKey) -> String {
+    match application.namespace.as_str() {
+        SYSTEM_NAMESPACE => application.name.clone(),
+        namespace => format!("{namespace}_{}", application.name),
+    }
+}
 
 /// `<application>:<group>/<Kind>:<namespace>/<name>`
 pub fn id(application: &str, key: &ObjectKey) -> String {
@@ -22,8 +32,28 @@ pub fn is_tracked(application: &str, key: &ObjectKey, live: &Value) -> bool {
 
 /// Whether the live object asks to be left when git no longer has it.
 pub fn prune_disabled(live: &Value) -> bool {
-    let options = live["metadata"]["annotations"][OPTIONS_ANNOTATION].as_str().unwrap_or_default();
-    options.split(',').any(|option| option.trim() == "Prune=false")
+    has(live, OPTIONS_ANNOTATION, "Prune=false")
+}
+
+/// Whether the live object asks to outlive its Application.
+pub fn delete_disabled(live: &Value) -> bool {
+    has(live, OPTIONS_ANNOTATION, "Delete=false")
+}
+
+/// Whether the live object asks not to make its Application differ from git by being there.
+pub fn ignores_extraneous(live: &Value) -> bool {
+    has(live, COMPARE_ANNOTATION, "IgnoreExtraneous")
+}
+
+/// The wave in which the object is synced.
+pub fn sync_wave(object: &Value) -> i64 {
+    let wave = object["metadata"]["annotations"][WAVE_ANNOTATION].as_str();
+    wave.and_then(|wave| wave.trim().parse().ok()).unwrap_or_default()
+}
+
+fn has(object: &Value, annotation: &str, option: &str) -> bool {
+    let options = object["metadata"]["annotations"][annotation].as_str().unwrap_or_default();
+    options.split(',').any(|given| given.trim() == option)
 }
 
 /// The objects of the last successful sync. Kinds that this program does not know are left alone.

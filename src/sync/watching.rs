@@ -1,90 +1,98 @@
-//! Hears of every change of an object that the Application owns. One watch a kind; what changed waits as a set of
-//! keys, so a storm of changes of one object is one entry, and nothing grows past the inventory.
+//! Hears of every change of an object that an Application owns, and tells its owner. One watch a kind for all
+//! Applications together, so a change costs the same however many there are.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use arc_swap::ArcSwap;
-use tokio::sync::Notify;
-
+use super::inbox::Inbox;
 use crate::cluster::store::{Store, Watch, WatchEnd};
 use crate::object::{Kind, ObjectKey};
 use crate::tasks::Tasks;
 
-pub struct Watching {
+pub struct Hub {
     store: Store,
     tasks: Tasks,
-    kinds: HashSet<&'static Kind>,
-    shared: Arc<Shared>,
+    kinds: Mutex<HashSet<&'static Kind>>,
+    owners: Arc<Owners>,
 }
 
-#[derive(Default)]
-struct Shared {
-    owned: ArcSwap<HashSet<ObjectKey>>,
-    changed: Mutex<BTreeSet<ObjectKey>>,
-    wake: Notify,
+/// Two Applications that declare one object are both its owners, until one of them no longer does.
+type Owners = RwLock<HashMap<ObjectKey, Vec<Owner>>>;
+
+struct Owner {
+    name: Arc<str>,
+    inbox: Arc<Inbox>,
 }
 
-impl Watching {
+impl Hub {
     pub fn new(store: Store, tasks: Tasks) -> Self {
-        Self { store, tasks, kinds: HashSet::new(), shared: Arc::default() }
+        Self { store, tasks, kinds: Mutex::default(), owners: Arc::default() }
     }
 
-    /// From now on these, and only these, are told of.
-    pub fn own(&mut self, keys: HashSet<ObjectKey>) {
-        let kinds: HashSet<_> = keys.iter().map(|key| key.kind).collect();
-        self.shared.owned.store(Arc::new(keys));
+    /// Changes what an Application is told of, from `before` to `now`.
+    pub fn own(&self, name: &Arc<str>, inbox: &Arc<Inbox>, before: &HashSet<ObjectKey>, now: &HashSet<ObjectKey>) {
+        let mut kinds: HashSet<&'static Kind> = HashSet::new();
+        {
+            let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
+            for key in before.difference(now) {
+                if let Some(all) = owners.get_mut(key) {
+                    all.retain(|owner| !Arc::ptr_eq(&owner.inbox, inbox));
+                    if all.is_empty() {
+                        owners.remove(key);
+                    }
+                }
+            }
+            for key in now.difference(before) {
+                kinds.insert(key.kind);
+                owners.entry(key.clone()).or_default().push(Owner { name: name.clone(), inbox: inbox.clone() });
+            }
+        }
+        let mut known = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         for kind in kinds {
-            if self.kinds.insert(kind) {
-                self.tasks.spawn("sync-watch", follow(self.store.clone(), kind, self.shared.clone()));
+            if known.insert(kind) {
+                self.tasks.spawn("sync-watch", follow(self.store.clone(), kind, self.owners.clone()));
             }
         }
     }
 
-    /// The objects that changed since the last call; waits until there is one. Dropping the future loses nothing.
-    pub async fn changed(&self) -> BTreeSet<ObjectKey> {
-        loop {
-            let changed = std::mem::take(&mut *self.shared.lock());
-            if !changed.is_empty() {
-                return changed;
-            }
-            self.shared.wake.notified().await;
-        }
+    /// The other Applications that declare the object too.
+    pub fn others(&self, key: &ObjectKey, inbox: &Arc<Inbox>) -> Vec<Arc<str>> {
+        let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
+        let others = owners.get(key).into_iter().flatten().filter(|owner| !Arc::ptr_eq(&owner.inbox, inbox));
+        others.map(|owner| owner.name.clone()).collect()
     }
 }
 
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<ObjectKey>> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, keys: impl IntoIterator<Item = ObjectKey>) {
-        self.lock().extend(keys);
-        self.wake.notify_one();
-    }
-}
-
-async fn follow(store: Store, kind: &'static Kind, shared: Arc<Shared>) {
+async fn follow(store: Store, kind: &'static Kind, owners: Arc<Owners>) {
     loop {
         let Ok(watch) = store.watch(kind, store.revision()) else {
             tokio::task::yield_now().await;
             continue;
         };
         // Whatever changed before the watch began, or was lost between two watches, is looked at once.
-        let owned = shared.owned.load_full();
-        shared.tell(owned.iter().filter(|key| key.kind == kind).cloned());
-        if relay(watch, &shared).await == WatchEnd::Closed {
+        tell_all(kind, &owners);
+        if relay(watch, &owners).await == WatchEnd::Closed {
             // The store ends with the program.
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn relay(mut watch: Watch, shared: &Shared) -> WatchEnd {
+fn tell_all(kind: &'static Kind, owners: &Owners) {
+    for (key, owners) in owners.read().unwrap_or_else(PoisonError::into_inner).iter().filter(|(k, _)| k.kind == kind) {
+        owners.iter().for_each(|owner| owner.inbox.changed([key.clone()]));
+    }
+}
+
+async fn relay(mut watch: Watch, owners: &Owners) -> WatchEnd {
     loop {
         match watch.next().await {
-            Ok(event) if shared.owned.load().contains(&event.object.key) => shared.tell([event.object.key.clone()]),
-            Ok(_) => {}
+            Ok(event) => {
+                let owners = owners.read().unwrap_or_else(PoisonError::into_inner);
+                for owner in owners.get(&event.object.key).into_iter().flatten() {
+                    owner.inbox.changed([event.object.key.clone()]);
+                }
+            }
             Err(end) => return end,
         }
     }

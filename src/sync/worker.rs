@@ -1,199 +1,220 @@
-//! The syncer's loop: one task that owns what is known of the repository and of the objects that came from it.
-//! It waits for a trigger, a change of an owned object or a time to try again, and acts on one at a time; what
-//! comes meanwhile waits and is taken together. `deploy` and `heal` are the two things that it does.
+//! The worker of one Application: one task that owns what is known of its sources and of the objects that came from
+//! them. It waits for news, a change of an owned object or a time to try again, and acts on one at a time; what
+//! comes meanwhile waits and is taken together. `follow` decides what it follows; `deploy` and `heal` are the two
+//! things that it does.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use git2::Oid;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use super::events::Note;
+use super::desired::{Desired, Followed};
+use super::events::{self, Note};
 use super::heal::Fights;
-use super::mirror::{FetchError, Remote};
-use super::reader::Reading;
+use super::inbox::{Inbox, Mail};
+use super::settings::Settings;
 use super::stage::Verified;
 use super::syncer::Shared;
 use super::trigger::Trigger;
-use super::watching::Watching;
-use super::{application, events, status, syncer};
-use crate::object::application::ApplicationStatus;
+use super::upstream::Position;
+use super::{application, status, tracking};
+use crate::object::application::{ApplicationSpec, ApplicationStatus};
 use crate::object::{ApiError, ObjectKey};
-use crate::tasks::Tasks;
 
 /// Least time between two reports of health.
 const REPORTS_APART: Duration = Duration::from_millis(250);
+/// Applications of one repository whose revision is written at once when it moved without a change of theirs; with
+/// more of them, the writes are spread.
+const REVISION_WRITES: Duration = Duration::from_millis(50);
 /// A wait for an event that is never due.
 const FAR: Duration = Duration::from_secs(86_400);
 
 pub(super) struct Worker {
     pub shared: Arc<Shared>,
-    triggered: mpsc::Receiver<Trigger>,
-    pub watching: Watching,
-    /// The branch's tip that was looked at last and needs no second look.
-    pub settled: Option<Oid>,
-    /// The commit that is deployed, and where each of its objects is among its documents.
+    pub key: ObjectKey,
+    /// What its objects are tracked by.
+    pub name: Arc<str>,
+    pub inbox: Arc<Inbox>,
+    /// Why the first look is taken.
+    pub first: Option<Trigger>,
+    /// The spec that `settings` and `sources` are of.
+    pub spec: Option<ApplicationSpec>,
+    pub settings: Option<Arc<Settings>>,
+    pub sources: Vec<Followed>,
+    /// What was looked at last and needs no second look.
+    pub settled: Option<Vec<Position>>,
+    /// What is deployed, and where each of its objects is among its documents.
     pub current: Option<Current>,
     pub verified: Verified,
     pub fights: Fights,
     /// Objects to look at again, and when.
     pub later: BTreeMap<ObjectKey, Instant>,
-    /// When to try a sync again that failed for a reason that may pass, and after how many failures.
-    pub retry: Option<(Instant, u32)>,
-    /// The status that was written last: given back to an Application that somebody deletes.
+    /// When to try a sync again that failed for a reason that may pass.
+    pub retry: Option<Instant>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The status that was written last: given back to the repository's own Application when somebody deletes it.
     pub status: ApplicationStatus,
-    fetching: Option<Fetching>,
+    /// Somebody waits for the refresh annotation to go.
+    pub refreshing: bool,
+    /// Somebody asked for a sync by `operation`.
+    pub operating: bool,
+    pub deleting: bool,
+    owned: HashSet<ObjectKey>,
     health_at: Option<Instant>,
     unwell: BTreeSet<ObjectKey>,
+    /// The repository moved without a change of this Application: when to write the new commit.
+    passed_at: Option<Instant>,
 }
 
 #[derive(Clone)]
 pub(super) struct Current {
-    pub reading: Reading,
+    pub desired: Desired,
     pub places: Arc<HashMap<ObjectKey, usize>>,
 }
 
-/// A fetch that is under way, on a thread that may be left behind when the program ends.
-struct Fetching {
-    trigger: Trigger,
-    outcome: oneshot::Receiver<Result<Oid, FetchError>>,
-    /// What asked for a look meanwhile.
-    again: Option<Trigger>,
-}
-
-impl Fetching {
-    fn begin(remote: Arc<Remote>, branch: String, trigger: Trigger) -> Self {
-        let (done, outcome) = oneshot::channel();
-        let work = move || drop(done.send(remote.fetch(&branch)));
-        if let Err(error) = thread::Builder::new().name("git-fetch".to_owned()).spawn(work) {
-            tracing::warn!(%error, "no thread for a fetch");
-        }
-        Self { trigger, outcome, again: None }
-    }
-}
-
-/// The outcome of the fetch under way; waits for ever when there is none. Dropping the future loses nothing.
-async fn fetched(fetching: &mut Option<Fetching>) -> Result<Oid, FetchError> {
-    match fetching {
-        Some(running) => (&mut running.outcome).await.unwrap_or(Err(FetchError::Abandoned)),
-        None => std::future::pending().await,
-    }
-}
-
 impl Worker {
-    pub fn new(shared: Arc<Shared>, triggered: mpsc::Receiver<Trigger>, tasks: Tasks) -> Self {
-        let watching = Watching::new(shared.registry.store().clone(), tasks);
+    pub fn new(shared: Arc<Shared>, key: ObjectKey, inbox: Arc<Inbox>, first: Trigger) -> Self {
         Self {
+            name: tracking::name_of(&key).into(),
             shared,
-            triggered,
-            watching,
+            key,
+            inbox,
+            first: Some(first),
+            spec: None,
+            settings: None,
+            sources: Vec::new(),
             settled: None,
             current: None,
             verified: Verified::default(),
             fights: Fights::default(),
             later: BTreeMap::new(),
             retry: None,
+            failures: 0,
             status: ApplicationStatus::default(),
-            fetching: None,
+            refreshing: false,
+            operating: false,
+            deleting: false,
+            owned: HashSet::new(),
             health_at: None,
             unwell: BTreeSet::new(),
+            passed_at: None,
         }
     }
 
     pub async fn run(mut self) {
-        self.watching.own([self.shared.application.clone()].into());
+        self.application_changed().await;
         loop {
             let due = self.due();
             tokio::select! {
-                Some(trigger) = self.triggered.recv() => {
-                    let trigger = self.strongest(trigger);
-                    self.look(trigger).await;
-                }
-                fetched = fetched(&mut self.fetching) => self.fetched(fetched).await,
-                changed = self.watching.changed() => self.take(changed).await,
+                mail = self.inbox.next() => self.take(mail).await,
                 () = sleep_until(due) => self.wake().await,
             }
         }
     }
 
-    /// One look serves all waiting triggers; one that a person or a git host asked for names it.
-    fn strongest(&mut self, first: Trigger) -> Trigger {
-        let mut strongest = first;
-        while let Ok(trigger) = self.triggered.try_recv() {
-            strongest = strongest.or(trigger);
-        }
-        strongest
+    /// Whether it is the Application of the repository that windlass was started with.
+    pub fn is_root(&self) -> bool {
+        self.key == self.shared.root
     }
 
-    /// Follows the branch: at once where the repository is here, after a fetch where it is not.
-    pub(super) async fn look(&mut self, trigger: Trigger) {
-        let Some(remote) = self.shared.remote.clone() else {
-            self.read(trigger.clone()).await;
-            self.answer(&trigger).await;
+    async fn take(&mut self, mail: Mail) {
+        let Mail { application, look, unreadable, passed, changed } = mail;
+        if application {
+            self.application_changed().await;
+        }
+        if self.settings.is_none() || self.deleting {
+            if self.deleting && !changed.is_empty() {
+                self.cascade().await;
+            }
             return;
-        };
-        if trigger == Trigger::Start {
-            // What was fetched before is deployed even while the remote is down.
-            self.read(trigger.clone()).await;
         }
-        match &mut self.fetching {
-            // The push may have come after the fetch has begun.
-            Some(running) => running.again = Some(running.again.take().map_or(trigger.clone(), |t| t.or(trigger))),
-            None => self.fetching = Some(Fetching::begin(remote, self.shared.branch.clone(), trigger)),
+        if let Some(why) = unreadable {
+            self.unreadable(&why).await;
+            self.answer().await;
         }
-    }
-
-    async fn fetched(&mut self, outcome: Result<Oid, FetchError>) {
-        let Some(Fetching { trigger, again, .. }) = self.fetching.take() else { return };
-        match outcome {
-            Ok(_) => self.read(trigger.clone()).await,
-            Err(error) => self.unreadable(&error.to_string()).await,
+        if let Some(trigger) = look {
+            self.read(trigger).await;
+            self.answer().await;
+        } else if !passed.is_empty() {
+            self.passed(&passed);
         }
-        self.answer(&trigger).await;
-        if let Some(again) = again {
-            self.look(again).await;
+        if !changed.is_empty() {
+            self.heal(&changed).await;
+            self.unwell.extend(changed);
+            if self.health_at.is_none() {
+                self.report_health().await;
+            }
         }
     }
 
-    /// Takes the refresh annotation off: that it goes is the answer to who asked.
-    async fn answer(&self, trigger: &Trigger) {
-        if *trigger == Trigger::Refresh
-            && let Err(error) = application::clear_refresh(&self.shared.registry, &self.shared.application).await
+    /// Takes the refresh annotation and the operation off: that they go is the answer to who asked.
+    async fn answer(&mut self) {
+        if std::mem::take(&mut self.operating)
+            && let Err(error) = application::clear_operation(&self.shared.registry, &self.key).await
         {
-            tracing::warn!(%error, "the refresh annotation cannot be removed");
+            tracing::warn!(%error, application = %self.key, "the operation cannot be removed");
         }
+        if std::mem::take(&mut self.refreshing)
+            && let Err(error) = application::clear_refresh(&self.shared.registry, &self.key).await
+        {
+            tracing::warn!(%error, application = %self.key, "the refresh annotation cannot be removed");
+        }
+    }
+
+    /// The repositories moved, and nothing of this Application with them.
+    fn passed(&mut self, commits: &BTreeMap<usize, Oid>) {
+        let Some(settled) = &mut self.settled else { return };
+        let before = settled.first().map(|position| position.commit.to_string());
+        for (index, commit) in commits {
+            if let Some(position) = settled.get_mut(*index) {
+                position.commit = *commit;
+            }
+        }
+        if self.is_root()
+            && let Some(commit) = commits.get(&0)
+        {
+            self.shared.progress.send_modify(|progress| {
+                if progress.deployed == before {
+                    progress.deployed = Some(commit.to_string());
+                }
+                progress.seen = Some(commit.to_string());
+            });
+        }
+        let followers = self.sources.first().map_or(0, |source| source.upstream.followers());
+        let wait =
+            REVISION_WRITES.saturating_mul(u32::try_from(followers).unwrap_or(u32::MAX)).mul_f64(fastrand::f64());
+        self.passed_at.get_or_insert(Instant::now() + wait);
+    }
+
+    /// Writes down how far the repositories are.
+    async fn write_passed(&mut self) {
+        let Some(settled) = self.settled.clone() else { return };
+        self.write_status(|old, now| status::passed(old, &settled, now)).await;
     }
 
     /// The next time at which something is to be done unasked.
     fn due(&self) -> Instant {
         let later = self.later.values().min().copied();
-        let retry = self.retry.map(|(at, _)| at);
-        [later, retry, self.health_at].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + FAR)
-    }
-
-    async fn take(&mut self, mut changed: BTreeSet<ObjectKey>) {
-        if changed.remove(&self.shared.application) {
-            self.application_changed().await;
-        }
-        if changed.is_empty() {
-            return;
-        }
-        self.heal(&changed).await;
-        self.unwell.extend(changed);
-        if self.health_at.is_none() {
-            self.report_health().await;
-        }
+        let all = [later, self.retry, self.health_at, self.passed_at];
+        all.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + FAR)
     }
 
     async fn wake(&mut self) {
         let now = Instant::now();
-        if self.retry.is_some_and(|(at, _)| at <= now) {
-            // Out of the way while it runs; the look sets the next time if there is one.
-            self.retry = self.retry.map(|(_, failures)| (now + FAR, failures));
-            self.look(Trigger::Retry).await;
+        if self.retry.is_some_and(|at| at <= now) {
+            self.retry = None;
+            if self.deleting {
+                self.cascade().await;
+            } else {
+                self.ask(&Trigger::Retry);
+            }
+        }
+        if self.passed_at.is_some_and(|at| at <= now) {
+            self.passed_at = None;
+            self.write_passed().await;
         }
         let due: BTreeSet<ObjectKey> =
             self.later.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
@@ -209,41 +230,50 @@ impl Worker {
         }
     }
 
+    /// Asks the repositories for a look whose outcome comes in any case.
+    pub(super) fn ask(&self, why: &Trigger) {
+        for source in &self.sources {
+            source.upstream.ask(&self.key, why.clone());
+        }
+    }
+
     /// Writes the health of what changed; a rollout changes often, so the next report waits a little.
     async fn report_health(&mut self) {
         let changed = std::mem::take(&mut self.unwell);
         let live = self.shared.registry.snapshot();
-        self.write_status(|old, _| {
+        self.write_status(|old, now| {
             let mut status = old.clone();
             let object = |key: &ObjectKey| live.get(key).map(|object| object.value());
-            status::refresh_health(&mut status, object, |key| changed.contains(key));
+            status::refresh_health(&mut status, object, |key| changed.contains(key), now);
             status
         })
         .await;
         self.health_at = Some(Instant::now() + REPORTS_APART);
     }
 
-    /// The Application itself changed: somebody asks for a sync, or edited or deleted it.
-    async fn application_changed(&mut self) {
-        let Some(object) = self.shared.registry.snapshot().get(&self.shared.application).map(|o| o.value()) else {
-            if let Err(error) = self.restore_application().await {
-                tracing::warn!(%error, "the Application cannot be made again");
-            }
-            return;
-        };
-        if application::wants_refresh(&object) {
-            self.look(Trigger::Refresh).await;
-        }
+    /// From now on changes of these objects are told of.
+    pub(super) fn own(&mut self, keys: HashSet<ObjectKey>) {
+        self.shared.hub.own(&self.name, &self.inbox, &self.owned, &keys);
+        self.owned = keys;
     }
 
     /// Tells of the Application.
     pub(super) async fn note(&self, notes: &[Note]) {
-        events::tell(&self.shared.registry, &self.shared.application, notes).await;
+        events::tell(&self.shared.registry, &self.key, notes).await;
     }
 
-    /// Makes the Application again, with the status that it had.
+    /// Makes the repository's own Application again, with the status that it had.
     pub(super) async fn restore_application(&self) -> Result<(), ApiError> {
         let Shared { registry, config, branch, .. } = &*self.shared;
-        application::ensure(registry, config, branch, syncer::DESTINATION, Some(&self.status)).await.map(drop)
+        application::ensure(registry, config, branch, Some(&self.status)).await.map(drop)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.own(HashSet::new());
+        for source in &self.sources {
+            source.upstream.unfollow(&source.follower);
+        }
     }
 }

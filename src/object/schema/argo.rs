@@ -7,20 +7,8 @@ pub fn knows(of: &str, field: &str) -> bool {
 }
 
 const FIELDS: &[(&str, &[&str])] = &[
-    ("Application", &["operation"]),
-    ("ApplicationSpec", &["sources", "ignoreDifferences", "info", "sourceHydrator"]),
-    ("Source", &["helm", "kustomize", "directory", "plugin", "chart", "ref", "name"]),
-    ("SyncPolicy", &["retry", "managedNamespaceMetadata"]),
-    (
-        "ApplicationStatus",
-        &["observedAt", "sourceTypes", "resourceHealthSource", "controllerNamespace", "sourceHydrator"],
-    ),
-    ("SyncStatus", &["comparedTo", "revisions"]),
-    ("HealthStatus", &["lastTransitionTime"]),
-    ("ResourceStatus", &["hook", "syncWave", "requiresDeletionConfirmation"]),
-    ("HistoryEntry", &["sources", "revisions"]),
-    ("OperationState", &["operation"]),
-    ("SyncResult", &["source", "sources", "revisions", "managedNamespaceMetadata"]),
-    ("ResourceResult", &["hookType", "hookPhase", "syncPhase", "images"]),
-    ("Summary", &["externalURLs"]),
+    ("ApplicationSpec", &["sourceHydrator"]),
+    ("ApplicationStatus", &["observedAt", "resourceHealthSource", "controllerNamespace", "sourceHydrator"]),
+    ("SyncResult", &["managedNamespaceMetadata"]),
+    ("ResourceResult", &["images"]),
 ];

@@ -66,6 +66,22 @@ impl std::str::FromStr for RepoLocation {
 }
 
 impl RepoLocation {
+    /// What two locations of one repository have in common: no end that means nothing, the host in lower case. May
+    /// hold credentials.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Local(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned(),
+            Self::Remote(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
+                let path = path.trim_end_matches('/');
+                let path = path.strip_suffix(".git").unwrap_or(path);
+                format!("{}://{user}@{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
+            }
+        }
+    }
+
     /// The name of the Application that follows the repository: its last path segment as a DNS label.
     pub fn name(&self) -> String {
         let text = match self {
@@ -153,6 +169,16 @@ mod tests {
             "cannot reach https://h/x and http://i: no"
         );
         assert_eq!(scrub("https://a:p@ss@h/x"), "https://h/x");
+    }
+
+    #[test]
+    fn spellings_of_one_repository_are_one() {
+        let identity = |text: &str| text.parse::<RepoLocation>().unwrap().identity();
+        let same = ["https://Example.com/a/b.git", "https://example.com/a/b", "HTTPS://example.com/a/b/"];
+        assert!(same.iter().all(|text| identity(text) == identity(same[0])), "{same:?}");
+        for other in ["https://example.com/a/B", "https://example.com/a/b/c", "https://u@example.com/a/b"] {
+            assert_ne!(identity(other), identity(same[0]), "{other}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The repository, as far as the syncer needs it: where it is, the tip of a branch, the objects.
+//! The repository, as far as the syncer needs it: where it is, what a revision means, the objects.
 
 mod http;
 mod location;
 mod remote;
 mod repository;
+mod target;
 
 pub use location::{LocationError, RepoLocation, scrub};
 pub use remote::{FetchError, Remote};

@@ -1,12 +1,15 @@
-//! Keeps a bare copy of one branch of a remote repository in the data directory. What was fetched stays when the
-//! remote is down, loses the branch or sends nonsense. Blocking.
+//! Keeps a bare copy of what is followed of a remote repository in the data directory. The commits that were fetched
+//! stay when the remote is down, loses the branch or sends nonsense. Blocking.
 
 use std::path::{Path, PathBuf};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
 
 use super::http;
 use super::location::{RepoLocation, scrub};
+use super::target::{Target, is_commit_id};
 
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -14,8 +17,6 @@ pub enum FetchError {
     Copy { path: PathBuf, source: git2::Error },
     #[error("{url} cannot be fetched: {}", scrub(.source.message()))]
     Fetch { url: String, source: git2::Error },
-    #[error("branch {branch:?} does not exist in {url}")]
-    NoSuchBranch { branch: String, url: String },
     #[error("{url} has no default branch; name one with --branch")]
     NoDefaultBranch { url: String },
     #[error("the fetch ended without an outcome")]
@@ -78,26 +79,32 @@ impl Remote {
         Ok(branch)
     }
 
-    /// Brings the copy of `branch` up to date; asks for objects only when it moved. Gives its tip.
+    /// Brings the copy of what the target revisions mean up to date; asks for objects only when something moved.
+    /// A branch or tag that the remote no longer has goes from the copy, its commits stay.
     ///
     /// # Errors
-    /// When the remote cannot be read or has no such branch; the copy is as before then.
-    pub fn fetch(&self, branch: &str) -> Result<Oid, FetchError> {
+    /// When the remote cannot be read; the copy is as before then.
+    pub fn fetch(&self, wanted: &BTreeSet<String>) -> Result<(), FetchError> {
         let repository = self.repository()?;
         let failed = |source| self.failed(source);
-        let name = format!("refs/heads/{branch}");
         let mut remote = repository.remote_anonymous(&self.url).map_err(failed)?;
         let mut connection = remote.connect_auth(Direction::Fetch, None, None).map_err(failed)?;
+        let default = connection.default_branch().ok().and_then(|name| name.as_str().ok().map(str::to_owned));
         let heads = connection.list().map_err(failed)?;
-        let tip = heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid);
-        let tip = tip.ok_or_else(|| FetchError::NoSuchBranch { branch: branch.to_owned(), url: self.shown.clone() })?;
-        if repository.refname_to_id(&name).is_ok_and(|known| known == tip) {
-            return Ok(tip);
+        let listed: BTreeMap<String, Oid> = heads.iter().map(|head| (head.name().to_owned(), head.oid())).collect();
+        forget(&repository, &listed).map_err(failed)?;
+        let names = names(wanted, &listed, default.as_deref(), |id| repository.find_commit(id).is_ok());
+        let moved = names.iter().filter(|name| repository.refname_to_id(name).ok() != listed.get(**name).copied());
+        let specs: Vec<String> = moved.map(|name| format!("+{name}:{name}")).collect();
+        if !specs.is_empty() {
+            let mut options = FetchOptions::new();
+            options.download_tags(AutotagOption::None).update_fetchhead(false);
+            connection.remote().fetch(&specs, Some(&mut options), None).map_err(failed)?;
         }
-        let mut options = FetchOptions::new();
-        options.download_tags(AutotagOption::None).update_fetchhead(false);
-        connection.remote().fetch(&[format!("+{name}:{name}")], Some(&mut options), None).map_err(failed)?;
-        repository.refname_to_id(&name).map_err(failed)
+        match default {
+            Some(default) => repository.set_head(&default).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     fn repository(&self) -> Result<Repository, FetchError> {
@@ -106,5 +113,78 @@ impl Remote {
 
     fn failed(&self, source: git2::Error) -> FetchError {
         FetchError::Fetch { url: self.shown.clone(), source }
+    }
+}
+
+/// Takes refs out of the copy that the remote no longer has.
+fn forget(repository: &Repository, listed: &BTreeMap<String, Oid>) -> Result<(), git2::Error> {
+    for reference in repository.references()? {
+        let mut reference = reference?;
+        let gone = reference.name().is_ok_and(|name| !listed.contains_key(name));
+        if gone {
+            reference.delete()?;
+        }
+    }
+    Ok(())
+}
+
+/// The remote's refs that hold what is wanted. A commit is on some branch or tag: all are fetched, unless it is here.
+fn names<'a>(
+    wanted: &BTreeSet<String>,
+    listed: &'a BTreeMap<String, Oid>,
+    default: Option<&str>,
+    is_here: impl Fn(Oid) -> bool,
+) -> BTreeSet<&'a str> {
+    let all = || listed.keys().map(String::as_str).filter(|name| !name.ends_with("^{}"));
+    let followed = |name: &&str| name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
+    let mut names = BTreeSet::new();
+    for text in wanted {
+        let target = Target::of(text);
+        match &target {
+            Target::Head => names.extend(all().filter(|name| Some(*name) == default)),
+            Target::Name(name) => {
+                let candidates = [name.clone(), format!("refs/heads/{name}"), format!("refs/tags/{name}")];
+                let found: Vec<_> = all().filter(followed).filter(|n| candidates.iter().any(|c| c == n)).collect();
+                let is_missing = found.is_empty()
+                    && is_commit_id(name)
+                    && !(name.len() == 40 && Oid::from_str(name).is_ok_and(&is_here));
+                names.extend(found);
+                if is_missing {
+                    names.extend(all().filter(followed));
+                }
+            }
+            Target::Versions(_) | Target::Tags(_) => {
+                let tags = all().filter(|n| n.strip_prefix("refs/tags/").is_some_and(|tag| target.admits(tag)));
+                names.extend(tags);
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_followed_is_fetched() {
+        let id = Oid::ZERO_SHA1;
+        let refs = ["refs/heads/main", "refs/heads/next", "refs/tags/v1.0.0", "refs/tags/v1.1.0", "refs/tags/v2.0.0"];
+        let listed: BTreeMap<String, Oid> = refs
+            .iter()
+            .chain(&["HEAD", "refs/pull/1/head", "refs/tags/v1.0.0^{}"])
+            .map(|name| ((*name).to_owned(), id))
+            .collect();
+        let fetched = |text: &str| -> Vec<&str> {
+            names(&[text.to_owned()].into(), &listed, Some("refs/heads/main"), |_| true).into_iter().collect()
+        };
+        assert_eq!(fetched(""), ["refs/heads/main"]);
+        assert_eq!(fetched("next"), ["refs/heads/next"]);
+        assert_eq!(fetched("refs/tags/v2.0.0"), ["refs/tags/v2.0.0"]);
+        assert_eq!(fetched("1.*"), ["refs/tags/v1.0.0", "refs/tags/v1.1.0"]);
+        assert_eq!(fetched("gone"), [""; 0]);
+        assert_eq!(fetched("refs/pull/1/head"), [""; 0]);
+        assert_eq!(fetched("0123abc"), refs, "a short id is on some branch or tag");
+        assert_eq!(fetched(&"a".repeat(40)), [""; 0], "the commit is here already");
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, Oid, Repository};
 
 use super::location::{RepoLocation, scrub};
+use super::target;
 
 /// The part of a commit that people read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +34,10 @@ pub enum MirrorError {
          git config --global --add safe.directory {path}"
     )]
     Owner { path: PathBuf },
-    #[error("branch {branch:?} does not exist in {repository}")]
-    NoSuchBranch { branch: String, repository: String },
+    #[error("{revision:?} does not exist in {repository}: no branch, tag or commit is called so")]
+    NoSuchTarget { revision: String, repository: String },
     #[error("the current commit of {repository} is on no branch; name one with --branch")]
     Detached { repository: String },
-    #[error("{branch:?} is not the name of a branch")]
-    BadBranch { branch: String },
     #[error("commit {revision:?} does not exist in {repository}")]
     NoSuchCommit { revision: String, repository: String },
     #[error("cannot read {repository}: {}", scrub(.source.message()))]
@@ -87,21 +86,29 @@ impl Mirror {
         branch.map(str::to_owned).ok_or_else(|| MirrorError::Detached { repository: self.shown.clone() })
     }
 
-    /// The newest commit of a branch.
+    /// The commit that an Application's `targetRevision` means now.
     ///
     /// # Errors
-    /// When the branch does not exist or cannot be read.
-    pub fn tip(&self, branch: &str) -> Result<Oid, MirrorError> {
-        let name = format!("refs/heads/{branch}");
-        if branch.starts_with('-') || !git2::Reference::is_valid_name(&name) {
-            return Err(MirrorError::BadBranch { branch: branch.to_owned() });
-        }
-        self.repository.refname_to_id(&name).map_err(|source| match source.code() {
-            ErrorCode::NotFound => {
-                MirrorError::NoSuchBranch { branch: branch.to_owned(), repository: self.shown.clone() }
-            }
-            _ => self.failed(source),
+    /// When it means none, or the repository cannot be read.
+    pub fn tip(&self, target_revision: &str) -> Result<Oid, MirrorError> {
+        let found = target::resolve(&self.repository, target_revision).map_err(|source| self.failed(source))?;
+        found.ok_or_else(|| {
+            let revision = if target_revision.is_empty() { "HEAD" } else { target_revision }.to_owned();
+            MirrorError::NoSuchTarget { revision, repository: self.shown.clone() }
         })
+    }
+
+    /// The id of the folder or file `path` in a commit; of the root when it is empty. `None` when there is none.
+    ///
+    /// # Errors
+    /// When the commit cannot be read.
+    pub fn content(&self, commit: Oid, path: &str) -> Result<Option<Oid>, MirrorError> {
+        let tree = self.repository.find_commit(commit).and_then(|commit| commit.tree());
+        let tree = tree.map_err(|source| self.failed(source))?;
+        if path.is_empty() {
+            return Ok(Some(tree.id()));
+        }
+        Ok(tree.get_path(path.as_ref()).ok().map(|entry| entry.id()))
     }
 
     /// # Errors

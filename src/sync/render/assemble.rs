@@ -11,6 +11,7 @@ use super::manifest::{self, File};
 use super::tree::{Entry, Folder};
 use crate::diff::plan::SourceError;
 use crate::object::ObjectKey;
+use crate::sync::settings::Selection;
 
 /// Objects of one Application.
 const MAX_OBJECTS: usize = 200_000;
@@ -25,6 +26,14 @@ pub struct Document {
     pub line: u32,
     source: Arc<File>,
     index: usize,
+}
+
+/// Where the files of an Application stand, and what is taken of them.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    namespace: &'a str,
+    selection: &'a Selection,
 }
 
 /// What a commit, work tree or folder declares.
@@ -87,9 +96,9 @@ impl std::fmt::Display for Document {
 impl Rendered {
     /// Everything below `folder`, which stands at `path` in the repository. Objects of namespaced kinds that name
     /// no namespace get `namespace`.
-    pub fn of(folder: &Folder, path: &str, namespace: &str) -> Self {
+    pub fn of(folder: &Folder, path: &str, namespace: &str, selection: &Selection) -> Self {
         let mut rendered = Self::default();
-        rendered.collect(folder, path, namespace);
+        rendered.collect(folder, "", Place { path, namespace, selection });
         rendered.refuse_duplicates();
         rendered.sort();
         rendered
@@ -108,12 +117,23 @@ impl Rendered {
         self.errors.dedup();
     }
 
-    fn collect(&mut self, folder: &Folder, path: &str, namespace: &str) {
+    /// `below` is the folder's path from the Application's.
+    fn collect(&mut self, folder: &Folder, below: &str, place: Place) {
         for (name, entry) in &folder.entries {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            let below = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
+            if let Entry::Folder(folder) = entry {
+                if place.selection.recurse {
+                    self.collect(folder, &below, place);
+                }
+                continue;
+            }
+            if !place.selection.takes(&below) {
+                continue;
+            }
+            let path = if place.path.is_empty() { below } else { format!("{}/{below}", place.path) };
             match entry {
-                Entry::Folder(below) => self.collect(below, &path, namespace),
-                Entry::File(file) => self.take(file, &path, namespace),
+                Entry::Folder(_) => {}
+                Entry::File(file) => self.take(file, &path, place.namespace),
                 Entry::Refused(why) => self.error(&path, 0, why.clone()),
                 Entry::Submodule => {
                     self.warnings.push(format!("{path}: a submodule is not followed; its manifests are not deployed"));
@@ -129,6 +149,25 @@ impl Rendered {
                 }
             }
         }
+    }
+
+    /// What several sources declare together.
+    pub fn together(all: impl IntoIterator<Item = Arc<Self>>) -> Arc<Self> {
+        let mut all = all.into_iter();
+        let first = all.next().unwrap_or_default();
+        let mut rest = all.peekable();
+        if rest.peek().is_none() {
+            return first;
+        }
+        let mut together = Arc::unwrap_or_clone(first);
+        for rendered in rest {
+            together.documents.extend(rendered.documents.iter().cloned());
+            together.errors.extend(rendered.errors.iter().cloned());
+            together.warnings.extend(rendered.warnings.iter().cloned());
+        }
+        together.refuse_duplicates();
+        together.sort();
+        Arc::new(together)
     }
 
     fn take(&mut self, file: &Arc<File>, path: &str, namespace: &str) {
@@ -208,7 +247,7 @@ mod tests {
     #[test]
     fn objects_without_a_namespace_get_the_destination_and_cluster_scoped_ones_none() {
         let files = folder(&[("a.yaml", A), ("n.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: ns}\n")]);
-        let rendered = Rendered::of(&files, "deploy", "prod");
+        let rendered = Rendered::of(&files, "deploy", "prod", &Selection::all());
         let found: Vec<_> = rendered.documents.iter().map(|d| (d.key.to_string(), d.to_string())).collect();
         let want = [("ConfigMap prod/a", "deploy/a.yaml:2"), ("Namespace ns", "deploy/n.yaml:1")];
         assert_eq!(found, want.map(|(key, place)| (key.to_owned(), place.to_owned())));
@@ -217,7 +256,7 @@ mod tests {
     #[test]
     fn duplicates_are_reported_at_both_places() {
         let named = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: prod}\n";
-        let rendered = Rendered::of(&folder(&[("a.yaml", A), ("b.yaml", named)]), "", "prod");
+        let rendered = Rendered::of(&folder(&[("a.yaml", A), ("b.yaml", named)]), "", "prod", &Selection::all());
         let errors: Vec<_> = rendered.errors.iter().map(ToString::to_string).collect();
         assert_eq!(
             errors,
@@ -242,7 +281,7 @@ mod tests {
         }
         let entries = [("l.yaml", "a.yaml"), ("docs", "other"), ("out", "../../x")];
         let entries = entries.map(|(name, target)| (name.to_owned(), Entry::Link(target.to_owned())));
-        let rendered = Rendered::of(&Folder { entries: entries.into() }, "", "default");
+        let rendered = Rendered::of(&Folder { entries: entries.into() }, "", "default", &Selection::all());
         assert_eq!(rendered.errors.len(), 2, "{:?}", rendered.errors);
         assert_eq!(rendered.warnings.len(), 1);
     }

@@ -11,6 +11,7 @@ use super::assemble::{Rendered, place};
 use super::manifest;
 use super::tree::{Entry, Folder, MAX_FOLDERS, refused_name, too_large};
 use super::yaml::MAX_FILE_BYTES;
+use crate::sync::settings::Selection;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -58,7 +59,7 @@ pub fn work_tree(path: &Path, below: &str, namespace: &str) -> Result<Rendered, 
 }
 
 fn finish(folder: &Folder, root: &Path, path: &str, namespace: &str) -> Rendered {
-    let mut rendered = Rendered::of(folder, path, namespace);
+    let mut rendered = Rendered::of(folder, path, namespace, &Selection::all());
     place(&mut rendered.errors, |file| fs::read_to_string(root.join(file)).ok());
     rendered
 }

@@ -6,7 +6,7 @@ pub mod webhook;
 
 use std::fmt;
 
-pub use poll::poll;
+pub use poll::jittered;
 pub use refs::{RefsWatch, WatchError, watch as watch_refs};
 
 /// Why the syncer looks at the repository. Recorded in the Application's history.
@@ -26,6 +26,8 @@ pub enum Trigger {
     Request,
     /// The sync before failed for a reason that may pass.
     Retry,
+    /// The Application is new, or its spec changed.
+    Application,
 }
 
 impl Trigger {
@@ -42,7 +44,7 @@ impl Trigger {
             Self::Refresh => 4,
             Self::Request => 3,
             Self::Webhook(_) => 2,
-            Self::Commit => 1,
+            Self::Application | Self::Commit => 1,
             Self::Poll | Self::Retry => 0,
         };
         if rank(&other) > rank(&self) { other } else { self }
@@ -50,7 +52,7 @@ impl Trigger {
 
     /// Look again even though the branch has not moved since the last look.
     pub fn is_forced(&self) -> bool {
-        matches!(self, Self::Refresh | Self::Request | Self::Retry)
+        matches!(self, Self::Refresh | Self::Request | Self::Retry | Self::Application)
     }
 }
 
@@ -64,6 +66,7 @@ impl fmt::Display for Trigger {
             Self::Refresh => f.write_str("refresh"),
             Self::Request => f.write_str("request"),
             Self::Retry => f.write_str("retry"),
+            Self::Application => f.write_str("application"),
         }
     }
 }

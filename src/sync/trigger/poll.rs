@@ -3,21 +3,9 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::sleep;
-
-use super::Trigger;
-
-/// Sends `Trigger::Poll` every `interval`, up to a tenth early or late, so that many clusters do not ask at once.
-pub async fn poll(interval: Duration, triggers: mpsc::Sender<Trigger>) {
-    loop {
-        sleep(jittered(interval, fastrand::f64())).await;
-        let _ = triggers.try_send(Trigger::Poll);
-    }
-}
-
+/// The time to the next look: up to a tenth more or less than `interval`, so that many clusters do not ask at once.
 /// `chance` is from 0 to 1.
-fn jittered(interval: Duration, chance: f64) -> Duration {
+pub fn jittered(interval: Duration, chance: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * chance).max(Duration::from_secs(1))
 }
 

@@ -5,10 +5,6 @@ use std::path::{Path, PathBuf};
 
 use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
-
-use super::Trigger;
-
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch {path}: {source}")]
 pub struct WatchError {
@@ -21,17 +17,16 @@ pub struct RefsWatch {
     _watcher: RecommendedWatcher,
 }
 
-/// Sends `Trigger::Commit` whenever something that can move a branch is written below `folder`, the common git
-/// folder. Sending never waits: a full queue holds a trigger already.
+/// Calls `moved` whenever something that can move a branch is written below `folder`, the common git folder.
 ///
 /// # Errors
 /// When the system gives no watch (for example too many).
-pub fn watch(folder: &Path, triggers: mpsc::Sender<Trigger>) -> Result<RefsWatch, WatchError> {
+pub fn watch(folder: &Path, moved: impl Fn() + Send + 'static) -> Result<RefsWatch, WatchError> {
     let root = folder.to_owned();
     let on_event = move |event: notify::Result<notify::Event>| {
         // An error means that events may have been lost: look.
         if event.map_or(true, |event| is_ref_change(&root, &event)) {
-            let _ = triggers.try_send(Trigger::Commit);
+            moved();
         }
     };
     let failed = |path: &Path| {

@@ -40,7 +40,12 @@ impl Webhooks {
 }
 
 /// Answers one delivery; calls `trigger` when it is genuine, new and about a push.
-pub async fn receive(webhooks: &Webhooks, headers: &HeaderMap, body: Body, trigger: impl FnOnce(Trigger)) -> Response {
+pub async fn receive(
+    webhooks: &Webhooks,
+    headers: &HeaderMap,
+    body: Body,
+    trigger: impl FnOnce(Trigger) -> usize,
+) -> Response {
     if webhooks.secret.is_none() && !webhooks.loopback {
         let why = "webhooks need a secret when the server listens on more than loopback; see --webhook-secret-file";
         return answer(StatusCode::FORBIDDEN, why);
@@ -72,8 +77,8 @@ pub async fn receive(webhooks: &Webhooks, headers: &HeaderMap, body: Body, trigg
         Event::Ping => answer(StatusCode::OK, "pong"),
         Event::Other => answer(StatusCode::OK, "ignored: not about a push"),
         Event::Push => {
-            trigger(Trigger::Webhook(host));
-            answer(StatusCode::ACCEPTED, "accepted: the repository is looked at now")
+            let followers = trigger(Trigger::Webhook(host));
+            answer(StatusCode::ACCEPTED, &format!("accepted: {followers} sources of Applications are looked at now"))
         }
     }
 }
@@ -94,7 +99,11 @@ mod tests {
             headers.insert(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
         let mut triggered = None;
-        let answer = receive(webhooks, &headers, Body::from(body.to_vec()), |trigger| triggered = Some(trigger)).await;
+        let answer = receive(webhooks, &headers, Body::from(body.to_vec()), |trigger| {
+            triggered = Some(trigger);
+            1
+        })
+        .await;
         (answer.status().as_u16(), triggered)
     }
 
@@ -131,7 +140,7 @@ mod tests {
         assert_eq!(send(&open, &[], &large).await, (413, None));
         assert_eq!(send(&open, &[("content-length", "1000000000")], b"").await, (413, None));
         let slow = Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-        let answer = receive(&open, &HeaderMap::new(), slow, |_| ()).await;
+        let answer = receive(&open, &HeaderMap::new(), slow, |_| 0).await;
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
     }
 }

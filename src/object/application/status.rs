@@ -1,66 +1,9 @@
-//! `Application` (argoproj.io/v1alpha1): what to sync from where, and how far it is, in Argo CD's published shape.
+//! How far an Application is.
 
-use serde::{Deserialize, Serialize};
-
-macro_rules! wire {
-    ($($(#[$doc:meta])* struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
-        pub struct $name { $($(#[$field_doc])* #[serde(skip_serializing_if = "is_default")] pub $field: $type,)* }
-    )*};
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
+use super::operation::Operation;
+use super::spec::{Destination, IgnoreDifferences, Source};
 
 wire! {
-    struct Application {
-        api_version: String,
-        kind: String,
-        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-        spec: ApplicationSpec,
-        status: ApplicationStatus,
-    }
-
-    struct ApplicationSpec {
-        project: String,
-        source: Source,
-        destination: Destination,
-        sync_policy: SyncPolicy,
-        revision_history_limit: Option<i32>,
-    }
-
-    struct Source {
-        /// URL or local path of the repository.
-        #[serde(rename = "repoURL")]
-        repo_url: String,
-        /// Folder inside the repository; empty for all of it.
-        path: String,
-        /// Branch, tag or commit; empty for the remote's HEAD.
-        target_revision: String,
-    }
-
-    struct Destination {
-        server: String,
-        name: String,
-        /// Namespace of objects that name none.
-        namespace: String,
-    }
-
-    struct SyncPolicy {
-        automated: Option<Automated>,
-        sync_options: Vec<String>,
-    }
-
-    struct Automated {
-        enabled: Option<bool>,
-        prune: bool,
-        self_heal: bool,
-        allow_empty: bool,
-    }
-
     struct ApplicationStatus {
         sync: SyncStatus,
         health: HealthStatus,
@@ -70,7 +13,9 @@ wire! {
         conditions: Vec<ApplicationCondition>,
         summary: Summary,
         reconciled_at: Option<String>,
+        /// `Directory`, `Kustomize` or `Helm`.
         source_type: String,
+        source_types: Vec<String>,
     }
 
     struct SyncStatus {
@@ -78,12 +23,24 @@ wire! {
         status: String,
         /// Commit that was compared, in full.
         revision: String,
+        /// One a source, where there are several.
+        revisions: Vec<String>,
+        compared_to: Option<ComparedTo>,
+    }
+
+    /// The part of the spec that was compared.
+    struct ComparedTo {
+        source: Source,
+        sources: Vec<Source>,
+        destination: Destination,
+        ignore_differences: Vec<IgnoreDifferences>,
     }
 
     struct HealthStatus {
         /// `Healthy`, `Suspended`, `Progressing`, `Missing`, `Degraded` or `Unknown`.
         status: String,
         message: String,
+        last_transition_time: Option<String>,
     }
 
     struct ResourceStatus {
@@ -95,21 +52,28 @@ wire! {
         /// `Synced` or `OutOfSync`.
         status: String,
         health: Option<HealthStatus>,
+        hook: bool,
         requires_pruning: bool,
+        requires_deletion_confirmation: bool,
+        sync_wave: i64,
     }
 
     struct HistoryEntry {
         id: i64,
         /// Commit in full.
         revision: String,
+        revisions: Vec<String>,
         deployed_at: Option<String>,
         deploy_started_at: Option<String>,
         source: Source,
+        sources: Vec<Source>,
         initiated_by: InitiatedBy,
-        /// Author and subject of the commit, and what triggered the sync: windlass's addition to Argo CD's shape.
+        /// Author and subject of the commit, what triggered the sync and how long it took: windlass's addition to
+        /// Argo CD's shape.
         author: String,
         subject: String,
         trigger: String,
+        duration: String,
     }
 
     struct InitiatedBy {
@@ -118,6 +82,8 @@ wire! {
     }
 
     struct OperationState {
+        /// The request, where somebody made one.
+        operation: Option<Operation>,
         /// `Running`, `Terminating`, `Failed`, `Error` or `Succeeded`.
         phase: String,
         message: String,
@@ -129,6 +95,9 @@ wire! {
 
     struct SyncResult {
         revision: String,
+        revisions: Vec<String>,
+        source: Source,
+        sources: Vec<Source>,
         resources: Vec<ResourceResult>,
     }
 
@@ -141,6 +110,11 @@ wire! {
         /// `Synced`, `SyncFailed`, `Pruned` or `PruneSkipped`.
         status: String,
         message: String,
+        /// `PreSync`, `Sync` or `PostSync`.
+        sync_phase: String,
+        /// Set on hooks only, with the phase that the hook is in (`Running`, `Succeeded`, `Failed`).
+        hook_type: String,
+        hook_phase: String,
     }
 
     struct ApplicationCondition {
@@ -153,8 +127,7 @@ wire! {
 
     struct Summary {
         images: Vec<String>,
+        #[serde(rename = "externalURLs")]
+        external_urls: Vec<String>,
     }
 }
-
-/// `kubectl annotate application NAME argocd.argoproj.io/refresh=normal` asks for a sync now.
-pub const REFRESH_ANNOTATION: &str = "argocd.argoproj.io/refresh";

@@ -1,0 +1,115 @@
+//! What a worker follows: reads its Application, subscribes to the repositories of its sources, and sees what
+//! people ask for by annotation, by `operation` or by deleting it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::desired::Followed;
+use super::events::Note;
+use super::settings::{Settings, settings};
+use super::trigger::Trigger;
+use super::upstream::Follower;
+use super::worker::Worker;
+use super::{application, status, tracking};
+use crate::object::application::{Application, ApplicationSpec, SKIP_ANNOTATION};
+use crate::object::{ObjectKey, Reason};
+
+impl Worker {
+    /// The Application is new, or somebody asks for something, or edited or deleted it.
+    pub(super) async fn application_changed(&mut self) {
+        let application = match application::read(&self.shared.registry, &self.key) {
+            Ok(application) => application,
+            Err(error) if error.reason == Reason::NotFound && self.is_root() => {
+                if let Err(error) = self.restore_application().await {
+                    tracing::warn!(%error, "the Application cannot be made again");
+                }
+                return;
+            }
+            // The manager ends this worker.
+            Err(error) if error.reason == Reason::NotFound => return,
+            Err(error) => return tracing::warn!(%error, application = %self.key, "the Application cannot be read"),
+        };
+        if application.metadata.deletion_timestamp.is_some() {
+            self.deleting = true;
+            return self.cascade().await;
+        }
+        if application.annotation(SKIP_ANNOTATION) == Some("true") {
+            self.leave();
+            return;
+        }
+        if self.spec.as_ref() != Some(&application.spec) {
+            self.respecify(&application).await;
+        }
+        if application.operation.is_some() && !self.operating && self.settings.is_some() {
+            self.operating = true;
+            self.ask(&Trigger::Request);
+        }
+        if application::wants_refresh(&application) && !self.refreshing {
+            self.refreshing = true;
+            match self.settings {
+                Some(_) => self.ask(&Trigger::Refresh),
+                None => self.refuse_spec(&application.spec).await,
+            }
+        }
+    }
+
+    /// Follows what the spec says from now on.
+    async fn respecify(&mut self, application: &Application) {
+        let found = settings(&application.spec);
+        self.leave();
+        self.spec = Some(application.spec.clone());
+        match found {
+            Ok(settings) => {
+                self.subscribe(&settings);
+                self.settings = Some(Arc::new(settings));
+                self.status = application.status.clone();
+                self.watch_inventory(&application.status);
+                let first = self.first.take().unwrap_or(Trigger::Application);
+                // What is here already is deployed even while a remote is down; what a fetch brings comes after.
+                self.read(first.clone()).await;
+                if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) || self.settled.is_none() {
+                    self.ask(&first);
+                }
+            }
+            Err(_) => self.refuse_spec(&application.spec).await,
+        }
+    }
+
+    /// Says what of the spec cannot be done; what is deployed stays.
+    async fn refuse_spec(&mut self, spec: &ApplicationSpec) {
+        let Err(wrong) = settings(spec) else { return };
+        tracing::warn!(application = %self.key, first = wrong.first(), "the spec is not supported");
+        if self.write_status(|old, now| status::invalid(old, &wrong, now)).await {
+            let notes: Vec<_> = wrong.iter().map(|fault| Note::warning("InvalidSpec", fault.as_str())).collect();
+            self.note(&notes).await;
+        }
+        if std::mem::take(&mut self.refreshing) {
+            let _ = application::clear_refresh(&self.shared.registry, &self.key).await;
+        }
+    }
+
+    fn subscribe(&mut self, settings: &Settings) {
+        for (index, source) in settings.sources.iter().enumerate() {
+            let upstream = self.shared.pool.get(&source.location);
+            let follower =
+                Follower::new(self.key.clone(), index, &source.target_revision, &source.path, self.inbox.clone());
+            let follower = Arc::new(follower);
+            upstream.follow(follower.clone());
+            self.sources.push(Followed { upstream, follower });
+        }
+    }
+
+    /// Follows nothing any more; what is known of the objects is kept.
+    fn leave(&mut self) {
+        for source in self.sources.drain(..) {
+            source.upstream.unfollow(&source.follower);
+        }
+        (self.spec, self.settings, self.settled) = (None, None, None);
+        (self.retry, self.failures) = (None, 0);
+    }
+
+    fn watch_inventory(&mut self, status: &crate::object::application::ApplicationStatus) {
+        let owned: HashSet<ObjectKey> = tracking::inventory(status).into_iter().collect();
+        self.own(owned);
+    }
+}

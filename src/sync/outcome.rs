@@ -1,0 +1,104 @@
+//! What a staged sync means for each object: whether it is as git says, and what was done with it. Pure.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde_json::Value;
+
+use super::desired::Desired;
+use super::render::Document;
+use super::stage::Staged;
+use super::tracking;
+use crate::cluster::registry::{StepKind, Transaction};
+use crate::object::ObjectKey;
+use crate::object::application::ResourceResult;
+
+/// An object of the Application, as its status lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub key: ObjectKey,
+    pub is_synced: bool,
+    /// Git no longer has it.
+    pub requires_pruning: bool,
+    pub sync_wave: i64,
+    pub is_hook: bool,
+}
+
+/// The objects that the Application has or should have; `differs` tells of those that are not as git says.
+pub fn entries(documents: &[Document], staged: &Staged, differs: impl Fn(&ObjectKey) -> bool) -> Vec<Entry> {
+    let declared = documents.iter().map(|document| Entry {
+        key: document.key.clone(),
+        is_synced: !differs(&document.key),
+        requires_pruning: false,
+        sync_wave: tracking::sync_wave(document.object()),
+        is_hook: false,
+    });
+    let extraneous = |key: &ObjectKey, is_synced| Entry {
+        key: key.clone(),
+        is_synced,
+        requires_pruning: true,
+        sync_wave: 0,
+        is_hook: false,
+    };
+    let left = staged.left.iter().map(|left| extraneous(&left.key, left.is_ignored));
+    declared.chain(left).collect()
+}
+
+/// Whether the transaction would change the object.
+pub fn would_change(transaction: &Transaction, key: &ObjectKey) -> bool {
+    transaction.step(key).is_some_and(|step| step.kind != StepKind::Keep)
+}
+
+pub fn changed(transaction: &Transaction) -> usize {
+    transaction.steps().filter(|step| step.kind != StepKind::Keep).count()
+}
+
+/// Everything that belongs to the Application after the sync.
+pub fn keys(desired: &Desired, staged: &Staged) -> HashSet<ObjectKey> {
+    let declared = desired.rendered.documents.iter().map(|document| document.key.clone());
+    declared.chain(staged.left.iter().map(|left| left.key.clone())).collect()
+}
+
+pub fn warnings(desired: &Desired, staged: &Staged) -> Vec<String> {
+    desired.rendered.warnings.iter().chain(&staged.warnings).cloned().collect()
+}
+
+/// What a committed transaction did.
+pub fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult> {
+    let pruned: HashSet<&ObjectKey> = staged.pruned.iter().collect();
+    let entry = |key: &ObjectKey, status: &str, message: &str| ResourceResult {
+        group: key.kind.group.to_owned(),
+        version: key.kind.version.to_owned(),
+        kind: key.kind.kind.to_owned(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        status: status.to_owned(),
+        message: message.to_owned(),
+        sync_phase: "Sync".to_owned(),
+        ..ResourceResult::default()
+    };
+    let steps = transaction.steps().filter_map(|step| match step.kind {
+        StepKind::Keep => None,
+        _ if pruned.contains(&step.key) => Some(entry(&step.key, "Pruned", "pruned")),
+        StepKind::Create => Some(entry(&step.key, "Synced", "created")),
+        StepKind::Replace => Some(entry(&step.key, "Synced", "replaced")),
+        StepKind::Update => Some(entry(&step.key, "Synced", "configured")),
+        StepKind::Delete => None,
+    });
+    let left = staged.left.iter().map(|left| entry(&left.key, "PruneSkipped", left.why));
+    steps.chain(left).collect()
+}
+
+/// The images that the manifests name, each once.
+pub fn images(documents: &[Document]) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for document in documents {
+        let spec = &document.object()["spec"];
+        for pod in [spec, &spec["template"]["spec"], &spec["jobTemplate"]["spec"]["template"]["spec"]] {
+            for list in ["initContainers", "containers"] {
+                let containers = pod[list].as_array().into_iter().flatten();
+                found.extend(containers.filter_map(|container: &Value| container["image"].as_str()));
+            }
+        }
+    }
+    found.into_iter().map(str::to_owned).collect()
+}

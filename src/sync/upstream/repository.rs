@@ -1,0 +1,251 @@
+//! A repository that Applications follow: takes what asks for a look, fetches if there is something to fetch, and
+//! tells the followers. Looks are one at a time; what comes meanwhile is taken together by the next.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use git2::Oid;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::follower::{Follower, Position};
+use super::opened::{OpenError, Opened};
+use super::pool::PoolOptions;
+use crate::object::ObjectKey;
+use crate::sync::blocking::blocking;
+use crate::sync::mirror::{FetchError, Mirror, MirrorError, RepoLocation};
+use crate::sync::trigger::{Trigger, jittered};
+
+/// First wait before a fetch is tried again that failed; doubled up to the poll interval.
+const RETRY: Duration = Duration::from_secs(5);
+
+pub struct Upstream {
+    location: RepoLocation,
+    options: PoolOptions,
+    opened: OnceLock<Opened>,
+    opening: Mutex<()>,
+    state: Mutex<State>,
+    bell: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    followers: BTreeMap<(ObjectKey, usize), Arc<Follower>>,
+    /// Why a look is due.
+    due: Option<Trigger>,
+    /// Applications that asked for it, and why: they are told of the outcome even when nothing moved.
+    askers: BTreeMap<ObjectKey, Trigger>,
+    /// A fetch of this process has succeeded.
+    is_fetched: bool,
+    failures: u32,
+}
+
+impl Upstream {
+    pub(super) fn new(location: RepoLocation, options: PoolOptions) -> Self {
+        Self {
+            location,
+            options,
+            opened: OnceLock::new(),
+            opening: Mutex::default(),
+            state: Mutex::default(),
+            bell: Arc::default(),
+        }
+    }
+
+    pub fn location(&self) -> &RepoLocation {
+        &self.location
+    }
+
+    pub(super) fn bell(&self) -> Arc<Notify> {
+        self.bell.clone()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the follower is told what happens to its source.
+    pub fn follow(&self, follower: Arc<Follower>) {
+        self.state().followers.insert((follower.application.clone(), follower.index), follower);
+    }
+
+    pub fn unfollow(&self, follower: &Follower) {
+        self.state().followers.remove(&(follower.application.clone(), follower.index));
+    }
+
+    /// How many sources of Applications follow it.
+    pub fn followers(&self) -> usize {
+        self.state().followers.len()
+    }
+
+    /// Looks soon. Gives the number of followers.
+    pub fn trigger(&self, why: Trigger) -> usize {
+        let mut state = self.state();
+        state.due = Some(state.due.take().map_or(why.clone(), |due| due.or(why)));
+        self.bell.notify_one();
+        state.followers.len()
+    }
+
+    /// Looks soon, and tells this Application of the outcome in any case.
+    pub fn ask(&self, application: &ObjectKey, why: Trigger) {
+        let mut state = self.state();
+        let asked = state.askers.remove(application).map_or(why.clone(), |asked| asked.or(why));
+        state.askers.insert(application.clone(), asked);
+        self.bell.notify_one();
+    }
+
+    /// Whether what is here may be older than what the first fetch will bring.
+    pub fn awaits_first_fetch(&self) -> bool {
+        matches!(self.location, RepoLocation::Remote(_)) && !self.state().is_fetched
+    }
+
+    /// The repository, opened at the first call. Blocking.
+    ///
+    /// # Errors
+    /// When it cannot be opened; the next call tries again.
+    pub fn opened(&self) -> Result<&Opened, OpenError> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let bell = self.bell.clone();
+        // The look that the bell starts finds out itself that it was a commit.
+        let opened = Opened::open(&self.location, &self.options.folder, move || bell.notify_one())?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    /// Looks whenever the bell rings and once in a while, for as long as somebody follows the repository.
+    pub(super) async fn run(upstream: Weak<Self>, bell: Arc<Notify>) {
+        let mut next = Instant::now();
+        let Some(interval) = upstream.upgrade().map(|upstream| upstream.options.poll_interval) else { return };
+        next += jittered(interval, fastrand::f64());
+        loop {
+            let polled = tokio::select! {
+                () = bell.notified() => false,
+                () = sleep_until(next) => true,
+            };
+            let Some(upstream) = upstream.upgrade() else { return };
+            upstream.clone().look(polled).await;
+            let failures = upstream.state().failures;
+            let wait = match failures {
+                0 => interval,
+                n => RETRY.saturating_mul(1 << (n - 1).min(16)).min(interval),
+            };
+            next = Instant::now() + jittered(wait, fastrand::f64());
+        }
+    }
+
+    async fn look(self: Arc<Self>, polled: bool) {
+        let (due, askers) = {
+            let mut state = self.state();
+            (state.due.take(), std::mem::take(&mut state.askers))
+        };
+        let why = due.unwrap_or(if polled { Trigger::Poll } else { Trigger::Commit });
+        let fetched = if matches!(self.location, RepoLocation::Remote(_)) { self.fetch().await } else { Ok(()) };
+        {
+            let mut state = self.state();
+            state.is_fetched |= fetched.is_ok();
+            state.failures = if fetched.is_ok() { 0 } else { state.failures.saturating_add(1) };
+        }
+        if let Err(error) = fetched {
+            let why = error.to_string();
+            for follower in self.state().followers.values() {
+                follower.inbox.unreadable(&why);
+            }
+            return;
+        }
+        blocking(move || self.tell(&why, &askers)).await;
+    }
+
+    /// Runs on a thread that may be left behind when the program ends.
+    async fn fetch(self: &Arc<Self>) -> Result<(), OpenError> {
+        let (done, outcome) = oneshot::channel();
+        let wanted: BTreeSet<String> = self.state().followers.values().map(|f| f.target_revision.clone()).collect();
+        let upstream = self.clone();
+        let work = move || {
+            let fetched = upstream.opened().and_then(|opened| match &opened.remote {
+                Some(remote) => Ok(remote.fetch(&wanted)?),
+                None => Ok(()),
+            });
+            drop(done.send(fetched));
+        };
+        if let Err(error) = thread::Builder::new().name("git-fetch".to_owned()).spawn(work) {
+            tracing::warn!(%error, "no thread for a fetch");
+        }
+        outcome.await.unwrap_or(Err(OpenError::Remote(FetchError::Abandoned)))
+    }
+
+    /// Tells each follower what a look found: those first whose source moved.
+    fn tell(&self, why: &Trigger, askers: &BTreeMap<ObjectKey, Trigger>) {
+        let followers: Vec<Arc<Follower>> = self.state().followers.values().cloned().collect();
+        let opened = match self.opened() {
+            Ok(opened) => opened,
+            Err(error) => {
+                let why = error.to_string();
+                return followers.iter().for_each(|follower| follower.inbox.unreadable(&why));
+            }
+        };
+        let mut unmoved = Vec::new();
+        let scout = opened.scout();
+        let mut tips = HashMap::new();
+        for follower in &followers {
+            let asked = askers.get(&follower.application);
+            match position(&scout, &mut tips, follower) {
+                Ok(now) if asked.is_none() && follower.is_settled(now.content) => unmoved.push((follower, now.commit)),
+                // What cannot be resolved is found out, and told of, by the one whom it concerns.
+                Ok(_) | Err(_) => follower.inbox.look(asked.unwrap_or(why).clone()),
+            }
+        }
+        for (follower, commit) in unmoved {
+            follower.inbox.passed(follower.index, commit);
+        }
+    }
+
+    /// Where the follower's source is now. Blocking.
+    ///
+    /// # Errors
+    /// When the repository cannot be read or has no such revision.
+    pub fn position(&self, follower: &Follower) -> Result<Position, OpenError> {
+        let scout = self.opened()?.scout();
+        let commit = scout.tip(&follower.target_revision)?;
+        Ok(follower.at(&scout, commit)?)
+    }
+
+    /// Where the follower's source was at a commit. Blocking.
+    ///
+    /// # Errors
+    /// When there is no such commit.
+    pub fn position_at(&self, follower: &Follower, commit: Oid) -> Result<Position, OpenError> {
+        let scout = self.opened()?.scout();
+        Ok(follower.at(&scout, commit)?)
+    }
+
+    /// Where the follower's source is at what a person names. Blocking.
+    ///
+    /// # Errors
+    /// When the name means no commit.
+    pub fn position_named(&self, follower: &Follower, name: &str) -> Result<Position, OpenError> {
+        let scout = self.opened()?.scout();
+        let commit = scout.resolve(name)?;
+        Ok(follower.at(&scout, commit)?)
+    }
+}
+
+/// Many followers have the same target revision: it is looked up once.
+fn position<'a>(
+    scout: &Mirror,
+    tips: &mut HashMap<&'a str, Option<Oid>>,
+    follower: &'a Follower,
+) -> Result<Position, MirrorError> {
+    let target = follower.target_revision.as_str();
+    let tip = *tips.entry(target).or_insert_with(|| scout.tip(target).ok());
+    match tip {
+        Some(commit) => follower.at(scout, commit),
+        None => Err(MirrorError::NoSuchTarget { revision: target.to_owned(), repository: String::new() }),
+    }
+}
