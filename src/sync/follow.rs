@@ -90,7 +90,7 @@ impl Worker {
 
     fn subscribe(&mut self, settings: &Settings) {
         for (index, source) in settings.sources.iter().enumerate() {
-            let upstream = self.shared.pool.get(&source.location);
+            let upstream = self.shared.upstream(&source.location);
             let follower =
                 Follower::new(self.key.clone(), index, &source.target_revision, &source.path, self.inbox.clone());
             let follower = Arc::new(follower);

@@ -10,9 +10,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::events::Note;
+use super::outcome;
 use super::stage::{self, MANAGER, Scope};
 use super::worker::{Current, Worker};
-use super::{application, status};
+use super::{application, status, tracking};
 use crate::cluster::registry::{Step, StepKind, Transaction};
 use crate::diff::changes;
 use crate::object::application::ApplicationStatus;
@@ -51,6 +52,7 @@ impl Worker {
         let (Some(current), Some(settings)) = (self.current.clone(), self.settings.clone()) else { return };
         let heals = settings.automated.as_ref().is_some_and(|automated| automated.self_heal);
         let mut keys = keys.clone();
+        keys.retain(|key| !self.belongs_to_another(key));
         for _ in 0..5 {
             let documents: Vec<_> = keys
                 .iter()
@@ -145,9 +147,18 @@ impl Worker {
         }
     }
 
+    /// Whether another Application declares the object too and wrote it last: two that heal it would never stop.
+    fn belongs_to_another(&self, key: &ObjectKey) -> bool {
+        if self.shared.hub.others(key, &self.inbox).is_empty() {
+            return false;
+        }
+        let live = self.shared.registry.snapshot().get(key).map(|object| object.value());
+        live.is_some_and(|live| !tracking::is_tracked(&self.name, key, &live))
+    }
+
     /// Says which of `keys` differ from git, and which do no longer: they are not put back unasked.
     async fn report_drift(&mut self, keys: &BTreeSet<ObjectKey>, transaction: &Transaction, current: &Current) {
-        let drifted: Vec<&Step> = transaction.steps().filter(|step| step.kind != StepKind::Keep).collect();
+        let drifted: Vec<&Step> = transaction.steps().filter(|step| outcome::differs(step)).collect();
         let findings: Vec<String> = drifted.iter().map(|step| describe(step, "left as it is")).collect();
         let differ: HashSet<ObjectKey> = drifted.iter().map(|step| step.key.clone()).collect();
         let same: HashSet<ObjectKey> = keys.iter().filter(|key| !differ.contains(key)).cloned().collect();

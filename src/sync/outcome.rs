@@ -8,7 +8,8 @@ use super::desired::Desired;
 use super::render::Document;
 use super::stage::Staged;
 use super::tracking;
-use crate::cluster::registry::{StepKind, Transaction};
+use crate::cluster::registry::{Step, StepKind, Transaction};
+use crate::diff::changes;
 use crate::object::ObjectKey;
 use crate::object::application::ResourceResult;
 
@@ -43,9 +44,19 @@ pub fn entries(documents: &[Document], staged: &Staged, differs: impl Fn(&Object
     declared.chain(left).collect()
 }
 
-/// Whether the transaction would change the object.
+/// Whether the transaction would change what the object says; that a field gets another owner is not such a change.
 pub fn would_change(transaction: &Transaction, key: &ObjectKey) -> bool {
-    transaction.step(key).is_some_and(|step| step.kind != StepKind::Keep)
+    transaction.step(key).is_some_and(differs)
+}
+
+pub fn differs(step: &Step) -> bool {
+    match (step.kind, &step.before, &step.after) {
+        (StepKind::Keep, ..) => false,
+        (StepKind::Update, Some(before), Some(after)) => {
+            !changes::between(step.key.kind, Some(&before.value()), Some(after)).is_empty()
+        }
+        _ => true,
+    }
 }
 
 pub fn changed(transaction: &Transaction) -> usize {

@@ -142,7 +142,7 @@ fn sources(shared: &Shared, key: &ObjectKey, settings: &Settings) -> Vec<Followe
     let followed = settings.sources.iter().enumerate().map(|(index, source)| {
         let inbox = Arc::new(Inbox::default());
         let follower = Follower::new(key.clone(), index, &source.target_revision, &source.path, inbox);
-        Followed { upstream: shared.pool.get(&source.location), follower: Arc::new(follower) }
+        Followed { upstream: shared.upstream(&source.location), follower: Arc::new(follower) }
     });
     followed.collect()
 }

@@ -36,6 +36,7 @@ pub const DRIFT_WARNING: &str = "DriftWarning";
 /// The spec asks for what cannot be done.
 pub const INVALID_SPEC: &str = "InvalidSpecError";
 
+const ALL_BUT_DRIFT: [&str; 4] = [COMPARISON_ERROR, SYNC_ERROR, EXCLUDED_WARNING, SHARED_WARNING];
 /// Errors that are listed one by one; a status is read by people.
 pub const LISTED: usize = 20;
 
@@ -218,7 +219,7 @@ pub fn refused(old: &ApplicationStatus, refused: &Refused) -> ApplicationStatus 
 pub fn unreadable(old: &ApplicationStatus, message: &str, now: Timestamp) -> ApplicationStatus {
     let mut status = old.clone();
     status.sync.status = "Unknown".to_owned();
-    let mut conditions = kept_conditions(old, &[DRIFT_WARNING, EXCLUDED_WARNING]);
+    let mut conditions = kept_conditions(old, &[DRIFT_WARNING, EXCLUDED_WARNING, SHARED_WARNING]);
     conditions.push((COMPARISON_ERROR, message.to_owned()));
     set_conditions(&mut status, conditions, now);
     stamp(old, &mut status, now);
@@ -290,7 +291,7 @@ pub fn in_sync(old: &ApplicationStatus, keys: &HashSet<ObjectKey>, now: Timestam
     }
     if is_changed && status.resources.iter().all(|resource| resource.status == SYNCED) {
         status.sync.status = SYNCED.to_owned();
-        let conditions = kept_conditions(old, &[COMPARISON_ERROR, SYNC_ERROR, EXCLUDED_WARNING]);
+        let conditions = kept_conditions(old, &ALL_BUT_DRIFT);
         set_conditions(&mut status, conditions, now);
     }
     stamp(old, &mut status, now);
@@ -300,8 +301,7 @@ pub fn in_sync(old: &ApplicationStatus, keys: &HashSet<ObjectKey>, now: Timestam
 /// What was found to be other than git says, and is put right.
 pub fn drifted(old: &ApplicationStatus, findings: &[String], now: Timestamp) -> ApplicationStatus {
     let mut status = old.clone();
-    let others = [COMPARISON_ERROR, SYNC_ERROR, EXCLUDED_WARNING];
-    let mut conditions = kept_conditions(old, &others);
+    let mut conditions = kept_conditions(old, &ALL_BUT_DRIFT);
     conditions.extend(findings.iter().take(LISTED).map(|finding| (DRIFT_WARNING, finding.clone())));
     set_conditions(&mut status, conditions, now);
     stamp(old, &mut status, now);

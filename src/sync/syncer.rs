@@ -122,6 +122,15 @@ fn open(upstream: &Upstream, branch: Option<String>) -> Result<String, SyncError
     }
 }
 
+impl Shared {
+    /// The repository that a source means. One that is written as the syncer's own is that one, with the credentials
+    /// that it was given.
+    pub fn upstream(&self, location: &RepoLocation) -> Arc<Upstream> {
+        let own = &self.config.repo;
+        self.pool.get(if location.to_string() == own.to_string() { own } else { location })
+    }
+}
+
 impl Syncer {
     /// Looks soon at the repository that the syncer was started with, if that is not due anyway.
     pub fn trigger(&self, why: Trigger) {

@@ -1,5 +1,6 @@
 //! The syncer as a whole, in process: a git repository on disk, a store in memory, from commit to objects.
 
+mod applications;
 mod bad_input;
 mod bench;
 mod crashes;

@@ -52,7 +52,7 @@ fn check(kind: &'static Kind, object: &Value, named: fn(&str) -> Vec<String>, fo
     labels(&metadata["labels"], at.child("labels"), found);
     annotations(&metadata["annotations"], at.child("annotations"), found);
     owners(metadata, at.child("ownerReferences"), found);
-    finalizers(metadata, at.child("finalizers"), found);
+    finalizers(kind, metadata, at.child("finalizers"), found);
 }
 
 fn trailing_hyphen(prefix: &str) -> &str {
@@ -137,11 +137,12 @@ fn owners(metadata: &Value, at: Path<'_>, found: &mut Findings) {
     }
 }
 
-fn finalizers(metadata: &Value, at: Path<'_>, found: &mut Findings) {
+fn finalizers(kind: &Kind, metadata: &Value, at: Path<'_>, found: &mut Findings) {
     for (index, name) in list(metadata, "finalizers").iter().enumerate() {
         let name = name.as_str().unwrap_or_default();
         found.complain(at, name, format::qualified_name(name));
-        if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
+        // The API server takes any qualified name for a resource that is not its own.
+        if kind != kinds::APPLICATION && !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             found.invalid_text(at.index(index), name, why);
         }
