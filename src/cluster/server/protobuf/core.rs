@@ -50,7 +50,7 @@ messages! {
     HostPathVolumeSource { 1 path text, 2 type text }
     EmptyDirVolumeSource { 1 medium text, 2 sizeLimit quantity }
     GcePersistentDiskVolumeSource { 1 pdName text, 2 fsType text, 3 partition number, 4 readOnly flag }
-    AwsElasticBlockStoreVolumeSource { 1 volumeId text, 2 fsType text, 3 partition number, 4 readOnly flag }
+    AwsElasticBlockStoreVolumeSource { 1 volumeID text, 2 fsType text, 3 partition number, 4 readOnly flag }
     GitRepoVolumeSource { 1 repository text, 2 revision text, 3 directory text }
     KeyToPath { 1 key text, 2 path text, 3 mode (keep number) }
     SecretVolumeSource { 1 secretName text, 2 items [KeyToPath], 3 defaultMode (keep number), 4 optional (keep flag) }
@@ -83,7 +83,7 @@ messages! {
         4 mode (keep number)
     }
     DownwardAPIVolumeSource { 1 items [DownwardAPIVolumeFile], 2 defaultMode (keep number) }
-    FcVolumeSource { 1 targetWwNs [text], 2 lun (keep number), 3 fsType text, 4 readOnly flag, 5 wwids [text] }
+    FcVolumeSource { 1 targetWWNs [text], 2 lun (keep number), 3 fsType text, 4 readOnly flag, 5 wwids [text] }
     AzureFileVolumeSource { 1 secretName text, 2 shareName text, 3 readOnly flag }
     ConfigMapVolumeSource {
         1 inline (inline LocalObjectReference), 2 items [KeyToPath], 3 defaultMode (keep number),
@@ -129,7 +129,7 @@ messages! {
     TypedObjectReference { 1 apiGroup text, 2 kind text, 3 name text, 4 namespace text }
     PersistentVolumeClaimSpec {
         1 accessModes [text], 4 selector LabelSelector, 2 resources (plain VolumeResourceRequirements),
-        3 volumeName text, 5 storageClassName text, 6 volumeMode text,
+        3 volumeName text, 5 storageClassName (keep text), 6 volumeMode text,
         7 dataSource TypedLocalObjectReference, 8 dataSourceRef TypedObjectReference,
         9 volumeAttributesClassName text
     }

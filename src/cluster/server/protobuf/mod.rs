@@ -2,12 +2,17 @@
 //! Answers are JSON always: every client that sends protobuf accepts it.
 //! (Kubernetes API concepts, "Protobuf encoding": four magic bytes, then an envelope that names the kind.)
 
+mod access;
+mod autoscaling;
 mod core;
 mod decode;
 mod meta;
 mod others;
+mod policies;
+mod storage;
 mod table;
 mod wire;
+mod workloads;
 
 use serde_json::{Value, json};
 
@@ -66,6 +71,36 @@ fn message_of(api_version: &str, kind: &str) -> Option<&'static Message> {
         ("v1", "ServiceAccount") => &core::ServiceAccount,
         ("v1", "Event") => &core::Event,
         ("v1", "Binding") => &core::Binding,
+        ("v1", "LimitRange") => &policies::LimitRange,
+        ("v1", "PersistentVolume") => &storage::PersistentVolume,
+        ("v1", "PersistentVolumeClaim") => &storage::PersistentVolumeClaim,
+        ("v1", "PodTemplate") => &workloads::PodTemplate,
+        ("v1", "ReplicationController") => &workloads::ReplicationController,
+        ("v1", "ResourceQuota") => &policies::ResourceQuota,
+        ("apps/v1", "ControllerRevision") => &workloads::ControllerRevision,
+        ("apps/v1", "DaemonSet") => &workloads::DaemonSet,
+        ("apps/v1", "StatefulSet") => &workloads::StatefulSet,
+        ("batch/v1", "CronJob") => &workloads::CronJob,
+        ("batch/v1", "Job") => &workloads::Job,
+        ("autoscaling/v1", "HorizontalPodAutoscaler") => &autoscaling::HorizontalPodAutoscalerV1,
+        ("autoscaling/v2", "HorizontalPodAutoscaler") => &autoscaling::HorizontalPodAutoscaler,
+        ("networking.k8s.io/v1", "Ingress") => &policies::Ingress,
+        ("networking.k8s.io/v1", "IngressClass") => &policies::IngressClass,
+        ("networking.k8s.io/v1", "NetworkPolicy") => &policies::NetworkPolicy,
+        ("policy/v1", "PodDisruptionBudget") => &policies::PodDisruptionBudget,
+        ("rbac.authorization.k8s.io/v1", "ClusterRole") => &access::ClusterRole,
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => &access::ClusterRoleBinding,
+        ("rbac.authorization.k8s.io/v1", "Role") => &access::Role,
+        ("rbac.authorization.k8s.io/v1", "RoleBinding") => &access::RoleBinding,
+        ("storage.k8s.io/v1", "StorageClass") => &storage::StorageClass,
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy") => &policies::ValidatingAdmissionPolicy,
+        ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding") => {
+            &policies::ValidatingAdmissionPolicyBinding
+        }
+        ("authentication.k8s.io/v1", "TokenRequest") => &access::TokenRequest,
+        ("authentication.k8s.io/v1", "TokenReview") => &access::TokenReview,
+        ("authorization.k8s.io/v1", "LocalSubjectAccessReview") => &access::LocalSubjectAccessReview,
+        ("authorization.k8s.io/v1", "SubjectAccessReview") => &access::SubjectAccessReview,
         ("apps/v1", "Deployment") => &others::Deployment,
         ("apps/v1", "ReplicaSet") => &others::ReplicaSet,
         ("autoscaling/v1", "Scale") => &others::Scale,
