@@ -6,6 +6,8 @@
 //! [`cluster`] keeps them: `store` (revisions, transactions, watches), `registry` (the one door for writes),
 //! `server` (the Kubernetes API over HTTPS), `controllers` and `scheduler` (which turn Deployments into bound Pods).
 //!
+//! [`streams`] is how the control plane reaches into a node: logs, commands, connections.
+//!
 //! [`sync`] makes the cluster follow a git repository. [`agent`] makes one machine run the Pods bound to it.
 //!
 //! [`app`] builds all of it into one running program; [`cli`] is its commands; [`ui`] its pages.
@@ -17,6 +19,7 @@ pub mod cluster;
 pub mod diff;
 pub mod object;
 pub mod policy;
+pub mod streams;
 pub mod sync;
 pub mod tasks;
 pub mod ui;

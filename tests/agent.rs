@@ -3,15 +3,19 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/streams.rs"]
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fake_api::FakeApi;
 use serde_json::{Value, json};
+use streams::ask;
 use windlass::agent::runtime::{Container, Scripted, scripted::Script};
-use windlass::agent::{Agent, AgentConfig, AgentHandle, LogRequest};
+use windlass::agent::{Agent, AgentConfig, AgentHandle};
 use windlass::object::Clock;
+use windlass::streams::{LogRequest, Request, Target};
 use windlass::tasks::Tasks;
 
 const PODS: &str = "/api/v1/pods";
@@ -309,17 +313,16 @@ async fn a_node_whose_engine_is_away_is_not_ready_and_recovers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_is_that_of_the_container_asked_for() {
-    use futures::StreamExt;
     let world = World::start().await;
     world.engine.script("c", Script { log: vec!["hello".into()], ..Script::default() });
     world.run("web", one("c"));
     world.until_ready("web").await;
-    let request =
-        LogRequest { namespace: "default".into(), pod: "web".into(), container: "c".into(), ..LogRequest::default() };
-    let lines: Vec<_> = world.agent.logs(request.clone()).await.unwrap().collect().await;
-    assert_eq!(lines.into_iter().map(|line| line.unwrap()).collect::<Vec<_>>().concat(), b"hello\n");
-    let none = world.agent.logs(LogRequest { previous: true, ..request }).await.err().unwrap();
-    assert_eq!(none.to_string(), "previous terminated container \"c\" in pod \"web\" not found");
+    let target = Target { namespace: "default".into(), pod: "web".into(), container: "c".into(), ..Target::default() };
+    let request = LogRequest { target, ..LogRequest::default() };
+    let heard = ask(&world.agent.streams(), Request::Logs(request.clone()), vec![]).await.unwrap();
+    assert_eq!(heard.output, b"hello\n");
+    let none = ask(&world.agent.streams(), Request::Logs(LogRequest { previous: true, ..request }), vec![]).await;
+    assert_eq!(none.unwrap_err().message, "previous terminated container \"c\" in pod \"web\" not found");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 
 #[path = "support/fake_api.rs"]
 mod fake_api;
+#[path = "support/streams.rs"]
+mod streams;
 
 use std::panic::AssertUnwindSafe;
 use std::process::Command;
@@ -10,12 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fake_api::FakeApi;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use serde_json::{Value, json};
+use streams::ask;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use windlass::agent::runtime::{Container, Docker, Label, Runtime};
-use windlass::agent::{Agent, AgentConfig, AgentHandle, LogRequest, images, network};
+use windlass::agent::{Agent, AgentConfig, AgentHandle, images, network};
 use windlass::object::Clock;
+use windlass::streams::{LogRequest, Refusal, Request, Target};
 use windlass::tasks::Tasks;
 
 const PODS: &str = "/api/v1/pods";
@@ -132,8 +136,12 @@ impl World {
         }
     }
 
-    fn log_request(&self, pod: &str) -> LogRequest {
-        LogRequest { namespace: "default".into(), pod: pod.into(), container: "web".into(), ..LogRequest::default() }
+    async fn log(&self, pod: &str, previous: bool) -> Result<String, Refusal> {
+        let target =
+            Target { namespace: "default".into(), pod: pod.into(), container: "web".into(), ..Target::default() };
+        let request = Request::Logs(LogRequest { target, previous, ..LogRequest::default() });
+        let heard = ask(&self.agent.streams(), request, vec![]).await?;
+        Ok(String::from_utf8(heard.output).unwrap())
     }
 }
 
@@ -179,9 +187,7 @@ async fn a_pod_runs_answers_and_logs() {
         assert!(answer.starts_with("demo v1.0 !! ClientIP: "), "{answer}");
         assert!(answer.contains(&format!("ServerName: web-1, ServerIP: {ip}!")), "{answer}");
         assert!(get(&format!("{ip}:8080"), "/env").await.unwrap().contains("POD=web-1\n"));
-        let log: Vec<_> = world.agent.logs(world.log_request("web-1")).await.unwrap().collect().await;
-        let log: Vec<u8> = log.into_iter().flat_map(|bytes| bytes.unwrap().to_vec()).collect();
-        let log = String::from_utf8(log).unwrap();
+        let log = world.log("web-1", false).await.unwrap();
         assert!(log.contains("demo v1.0 listens on port 8080") && log.contains("GET / 200"), "{log}");
         world.api.delete_pod("default", "web-1", None);
         world.until("the pod is gone", |world| world.pod("web-1").is_null()).await;
@@ -209,8 +215,7 @@ async fn a_container_killed_behind_our_back_is_restarted() {
         assert!(noticed < Duration::from_secs(1), "{noticed:?}");
         let last = world.pod("web-1")["status"]["containerStatuses"][0]["lastState"]["terminated"].clone();
         assert_eq!((&last["exitCode"], &last["reason"]), (&json!(137), &json!("Error")));
-        let request = LogRequest { previous: true, ..world.log_request("web-1") };
-        assert!(world.agent.logs(request).await.is_ok(), "the log of the one before is kept");
+        assert!(world.log("web-1", true).await.is_ok(), "the log of the one before is kept");
     })
     .await;
 }

@@ -10,6 +10,7 @@ const LINES: usize = 500;
 const IMPORTS: &[(&str, &[&str])] = &[
     ("object", &["object"]),
     ("tasks", &[]),
+    ("streams", &["streams", "object", "tasks"]),
     ("diff", &["diff", "object"]),
     ("policy", &["policy", "object"]),
     ("cluster/store", &["cluster::store", "object", "tasks"]),
@@ -18,9 +19,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cluster/registry",
         &["cluster::registry", "cluster::rbac", "cluster::store", "diff", "policy", "object", "tasks"],
     ),
-    ("cluster", &["cluster", "diff", "policy", "object", "tasks"]),
+    ("cluster", &["cluster", "diff", "policy", "streams", "object", "tasks"]),
     ("sync", &["sync", "cluster::registry", "cluster::store", "diff", "policy", "object", "tasks"]),
-    ("agent", &["agent", "object", "tasks"]),
+    ("agent", &["agent", "streams", "object", "tasks"]),
 ];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {

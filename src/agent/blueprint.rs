@@ -135,6 +135,7 @@ pub fn container(parts: &Parts<'_>) -> Result<ContainerSpec, BlueprintError> {
         },
         tty: definition.tty == Some(true),
         stdin: definition.stdin == Some(true),
+        stdin_once: definition.stdin_once == Some(true),
     })
 }
 

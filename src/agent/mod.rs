@@ -10,17 +10,16 @@ mod environment;
 mod events;
 pub mod images;
 mod labels;
-mod logs;
 mod look;
 pub mod network;
 mod node;
 mod pods;
 mod sources;
 mod start;
+pub mod streams;
 mod teardown;
 mod volumes;
 mod worker;
 
-pub use logs::{LogError, LogRequest, LogStream};
 pub use start::{Agent, AgentConfig, AgentError, AgentHandle, identity};
 pub use teardown::{TeardownError, teardown};

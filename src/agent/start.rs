@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use super::context::Context;
 use super::events::Recorder;
 use super::images;
-use super::logs::{self, LogError, LogRequest, LogStream};
 use super::network::{Bridge, NetworkError, Proxy};
 use super::node::{self, Health, Heartbeat};
 use super::pods::Pods;
 use super::runtime::{Runtime, RuntimeError};
+use super::streams::{Dialer, Streams, keep_connected};
 use crate::object::Clock;
 use crate::tasks::Tasks;
 
@@ -46,9 +46,7 @@ pub struct Agent;
 /// The door to a running agent.
 #[derive(Clone)]
 pub struct AgentHandle {
-    runtime: Arc<dyn Runtime>,
-    agent_id: String,
-    clock: Clock,
+    streams: Streams,
     registered: watch::Receiver<bool>,
     health: Health,
 }
@@ -91,22 +89,25 @@ impl Agent {
         let heartbeat = Heartbeat { client, node_name, facts, runtime: runtime.clone(), clock, health, registered };
         tasks.spawn("node heartbeat", heartbeat.run());
         tasks.spawn("pods", Pods::run(context, tasks.clone()));
-        Ok(AgentHandle { runtime, agent_id, clock, registered: registered_seen, health: health_seen })
+        let streams = Streams { runtime, agent_id, clock };
+        Ok(AgentHandle { streams, registered: registered_seen, health: health_seen })
     }
 }
 
 impl AgentHandle {
-    /// Opens the log of a container on this node.
-    ///
-    /// # Errors
-    /// When there is no such container yet, or the engine does not answer.
-    pub async fn logs(&self, request: LogRequest) -> Result<LogStream, LogError> {
-        logs::open(&self.runtime, &self.agent_id, self.clock, request).await
+    /// What answers the control plane's requests for this node.
+    pub fn streams(&self) -> Streams {
+        self.streams.clone()
+    }
+
+    /// Opens the connection over which this node is asked, and keeps it open.
+    pub fn connect(&self, dialer: Arc<dyn Dialer>, tasks: &Tasks) {
+        tasks.spawn("node connection", keep_connected(dialer, Arc::new(self.streams()), tasks.clone()));
     }
 
     /// The id that this agent's containers and rules carry.
     pub fn id(&self) -> &str {
-        &self.agent_id
+        &self.streams.agent_id
     }
 
     /// Waits until the API has the node.

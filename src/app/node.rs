@@ -1,27 +1,29 @@
-//! The node of this process: starts its agent as soon as the container engine lets it, and connects the API's
-//! container streams to it.
+//! The node of this process: starts its agent as soon as the container engine lets it, and connects it to the
+//! control plane.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{StreamExt, TryStreamExt};
 
 use crate::agent::runtime::Runtime;
-use crate::agent::{self, Agent, AgentConfig, AgentHandle, LogError, TeardownError};
-use crate::cluster::server::{ByteStream, LogRequest, NodeStreams};
-use crate::object::{ApiError, Clock, Reason};
+use crate::agent::streams::{DialError, Dialer, Pipe};
+use crate::agent::{self, Agent, AgentConfig, TeardownError};
+use crate::cluster::server::Links;
+use crate::object::Clock;
 use crate::tasks::Tasks;
 
 /// Longest pause between two tries to start the agent.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Bytes between the control plane and the agent of this process.
+const PIPE: usize = 256 * 1024;
 
 pub struct LocalNode {
     name: String,
     data_dir: PathBuf,
     runtime: Arc<dyn Runtime>,
-    agent: OnceLock<AgentHandle>,
 }
 
 /// What the agent of this process is started with.
@@ -30,11 +32,12 @@ pub(super) struct Start {
     pub client: kube::Client,
     pub clock: Clock,
     pub network: bool,
+    pub links: Links,
 }
 
 impl LocalNode {
     pub(super) fn new(name: String, data_dir: &Path, runtime: Arc<dyn Runtime>) -> Self {
-        Self { name, data_dir: data_dir.join("agent"), runtime, agent: OnceLock::new() }
+        Self { name, data_dir: data_dir.join("agent"), runtime }
     }
 
     /// Starts the agent, and tries again for as long as the engine or the kernel refuses.
@@ -51,7 +54,10 @@ impl LocalNode {
                 control_plane: true,
             };
             match Agent::start(config, &tasks).await {
-                Ok(handle) => return drop(self.agent.set(handle)),
+                Ok(handle) => {
+                    let dialer = InProcess { links: start.links, node_name: self.name.clone() };
+                    return handle.connect(Arc::new(dialer), &tasks);
+                }
                 Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the agent cannot start yet"),
             }
             tokio::time::sleep(pause).await;
@@ -68,35 +74,20 @@ impl LocalNode {
     }
 }
 
-impl NodeStreams for LocalNode {
-    fn logs(&self, node: &str, request: LogRequest) -> BoxFuture<'_, Result<ByteStream, ApiError>> {
-        let agent = self.agent.get().filter(|_| node == self.name);
-        let unreachable = ApiError::new(Reason::ServiceUnavailable, format!("node \"{node}\" is not connected"));
-        Box::pin(async move {
-            let stream = agent.ok_or(unreachable)?.logs(to_agent(request)).await.map_err(refusal)?;
-            Ok(stream.map_err(std::io::Error::other).boxed())
-        })
-    }
+/// Reaches the control plane of this process: the same protocol, on a pipe.
+struct InProcess {
+    links: Links,
+    node_name: String,
 }
 
-fn to_agent(request: LogRequest) -> agent::LogRequest {
-    agent::LogRequest {
-        namespace: request.namespace,
-        pod: request.pod,
-        container: request.container,
-        follow: request.follow,
-        previous: request.previous,
-        timestamps: request.timestamps,
-        tail_lines: request.tail_lines,
-        since_seconds: None,
-        since_time: request.since,
-        limit_bytes: request.limit_bytes,
-    }
-}
-
-fn refusal(error: LogError) -> ApiError {
-    match error {
-        LogError::NotStarted { .. } | LogError::NoPrevious { .. } => ApiError::bad_request(error.to_string()),
-        LogError::Runtime(error) => ApiError::internal(error),
+impl Dialer for InProcess {
+    fn dial(&self) -> BoxFuture<'_, Result<Box<dyn Pipe>, DialError>> {
+        async move {
+            let (near, far) = tokio::io::duplex(PIPE);
+            // The handshake of this end waits for nothing from the other.
+            self.links.connect(&self.node_name, near).await.map_err(DialError::Broken)?;
+            Ok(Box::new(far) as Box<dyn Pipe>)
+        }
+        .boxed()
     }
 }

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use super::config::{Config, Repo, Storage};
 use super::node::{LocalNode, Start};
 use crate::cluster::registry::{self, Registry};
-use crate::cluster::server::{self, Api, Identity, Metrics, pki};
+use crate::cluster::server::{self, Api, Identity, Links, Metrics, pki};
 use crate::cluster::store::{BackendError, OpenError, Redb, Store};
+use crate::cluster::usage::{Usages, collect};
 use crate::cluster::{controllers, scheduler};
 use crate::object::{ApiError, Clock};
 use crate::sync::{self, SyncConfig, SyncError, Syncer};
@@ -90,19 +91,27 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     scheduler::start(registry.clone(), tasks);
 
     let node = Arc::new(LocalNode::new(config.node_name.clone(), &config.data_dir, config.runtime));
+    let (links, usages) = (Links::new(tasks), Usages::default());
     let (ready, is_ready) = watch::channel(false);
     let metrics = Metrics::default();
     metrics.observe_store(store.clone());
     let tokens = Arc::new(server::Tokens::open(&config.data_dir.join("pki"))?);
     let api = Api {
         registry: registry.clone(),
-        nodes: node.clone(),
+        nodes: Arc::new(links.clone()),
         metrics,
         tokens,
         ready: is_ready,
-        shutdown: tasks.token().clone(),
+        tasks: tasks.clone(),
     };
-    let router = server::router(api, syncer.as_ref().map(Syncer::routes).unwrap_or_default());
+    let extra = syncer
+        .as_ref()
+        .map(Syncer::routes)
+        .unwrap_or_default()
+        .merge(links.routes())
+        .merge(server::usage_routes(registry.clone(), usages.clone()));
+    tasks.spawn("usage", collect(links.clone(), usages));
+    let router = server::router(api, extra);
     let now = clock.now();
     let authority = pki::Authority::open(&config.data_dir.join("pki"), now)?;
     let tls = authority.server_config(&server::names_of(address, &config.node_name), now)?;
@@ -122,7 +131,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
 
     let service = server::in_process(router, Identity::node(&config.node_name));
     let client = kube::Client::new(service, "default");
-    let start = Start { client, clock, network: config.network };
+    let start = Start { client, clock, network: config.network, links };
     tasks.spawn_once("agent start", node.clone().run_agent(start, tasks.clone()));
     ready.send_replace(true);
     Ok(Running { address, kubeconfig, registry, syncer, node, store, tasks: tasks.clone() })

@@ -67,9 +67,9 @@ impl Client {
         let registry = Registry::new(Store::in_memory(&tasks), clock).with_services(addresses);
         registry::bootstrap(&registry).await.unwrap();
         let (ready, is_ready) = watch::channel(true);
-        let shutdown = tasks.token().clone();
         let tokens = Arc::new(Tokens::ephemeral().unwrap());
-        let api = Api { registry, nodes, metrics: Metrics::default(), tokens, ready: is_ready, shutdown };
+        let metrics = Metrics::default();
+        let api = Api { registry, nodes, metrics, tokens, ready: is_ready, tasks: tasks.clone() };
         let open = router(api, Router::new());
         let admin = in_process(open.clone(), Identity::admin("golden"));
         let mut client = Self { router: admin, clock, _tasks: tasks, _ready: ready };

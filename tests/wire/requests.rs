@@ -1,14 +1,12 @@
 //! Rules of single requests: who may ask, what bodies may be, what answers carry.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use windlass::cluster::server::{ByteStream, Identity, LogRequest, NoNodes, NodeStreams};
-use windlass::object::ApiError;
+use windlass::cluster::server::{Identity, NoNodes, NodeStreams};
+use windlass::streams::{LogRequest, Message, OpenError, Opened, Request as Asked, StreamPair, pair};
 
 use super::client::{Ask, Client};
 
@@ -157,23 +155,30 @@ async fn discovery_is_answered_by_its_etag() {
 }
 
 /// A node whose containers say what was asked of them, and then go on saying nothing.
-struct Echo;
+#[derive(Default)]
+struct Echo {
+    /// The ends of followed logs, which never end.
+    open: Mutex<Vec<StreamPair>>,
+}
 
 impl NodeStreams for Echo {
-    fn logs(&self, node: &str, request: LogRequest) -> BoxFuture<'_, Result<ByteStream, ApiError>> {
-        let line = format!("{node} {} {} {:?}\n", request.pod, request.container, request.tail_lines);
-        let first = stream::iter([Ok(Bytes::from(line))]);
-        let stream: ByteStream = match request.follow {
-            true => first.chain(stream::pending()).boxed(),
-            false => first.boxed(),
-        };
-        Box::pin(async { Ok(stream) })
+    fn open(&self, node: &str, asked: Asked) -> BoxFuture<'_, Result<Opened, OpenError>> {
+        let Asked::Logs(LogRequest { target, tail_lines, follow, .. }) = asked else { panic!("{asked:?}") };
+        let line = format!("{node} {} {} {tail_lines:?}\n", target.pod, target.container);
+        let (near, far) = pair();
+        Box::pin(async move {
+            far.sender.send(Message::Output(line.into())).await;
+            if follow {
+                self.open.lock().unwrap().push(far);
+            }
+            Ok(near.into())
+        })
     }
 }
 
 #[tokio::test]
 async fn logs_come_from_the_pods_node_and_followed_ones_at_once() {
-    let client = Client::with(Arc::new(Echo), Some(Identity::admin("golden"))).await;
+    let client = Client::with(Arc::new(Echo::default()), Some(Identity::admin("golden"))).await;
     let pods = "/api/v1/namespaces/default/pods";
     let pod = |name: &str, node: Option<&str>| json!({"metadata": {"name": name}, "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}});
     client.create(pods, &pod("bound", Some("n1"))).await;

@@ -24,6 +24,8 @@ pub struct ContainerSpec {
     pub isolation: Isolation,
     pub tty: bool,
     pub stdin: bool,
+    /// The first to attach to stdin closes it by leaving.
+    pub stdin_once: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -24,6 +24,7 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         hostname: spec.isolation.hostname.clone(),
         tty: Some(spec.tty),
         open_stdin: Some(spec.stdin),
+        stdin_once: Some(spec.stdin_once),
         host_config: Some(host_config(spec)),
         ..ContainerCreateBody::default()
     }

@@ -19,13 +19,14 @@ use futures::{FutureExt, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
 
 use super::{
-    Answer, Change, Container, ContainerSpec, Engine, ExecOutput, Exited, Image, Label, LogQuery, Login, Look, Network,
-    NetworkSpec, Runtime, RuntimeError, Sight, Signal, State, create,
+    Answer, Change, Connection, Container, ContainerSpec, Engine, ExecOutput, Exited, Image, Label, LogQuery, Login,
+    Look, Network, NetworkSpec, Runtime, RuntimeError, Sample, Session, Sight, Signal, State, attached, create,
 };
 use crate::agent::look;
+use crate::streams::Wanted;
 
 /// Bound of a call that should take milliseconds.
-const SHORT: Duration = Duration::from_secs(20);
+pub(super) const SHORT: Duration = Duration::from_secs(20);
 /// Bound of a call that moves image data.
 const LONG: Duration = Duration::from_secs(900);
 /// What is kept of a command's output.
@@ -34,7 +35,7 @@ const MAX_OUTPUT: usize = 10 << 10;
 /// A Docker engine. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Docker {
-    client: bollard::Docker,
+    pub(super) client: bollard::Docker,
 }
 
 impl Docker {
@@ -59,14 +60,17 @@ impl Docker {
     }
 }
 
-async fn within<T>(bound: Duration, call: impl Future<Output = Result<T, DockerError>>) -> Result<T, RuntimeError> {
+pub(super) async fn within<T>(
+    bound: Duration,
+    call: impl Future<Output = Result<T, DockerError>>,
+) -> Result<T, RuntimeError> {
     match tokio::time::timeout(bound, call).await {
         Ok(answer) => answer.map_err(refusal),
         Err(_) => Err(RuntimeError::TimedOut { seconds: bound.as_secs() }),
     }
 }
 
-fn refusal(error: DockerError) -> RuntimeError {
+pub(super) fn refusal(error: DockerError) -> RuntimeError {
     match error {
         DockerError::DockerResponseServerError { status_code: 404, message } => RuntimeError::NotFound { message },
         DockerError::DockerResponseServerError { status_code: 409, message } => RuntimeError::Conflict { message },
@@ -255,6 +259,22 @@ impl Runtime for Docker {
             within(timeout, run).await
         }
         .boxed()
+    }
+
+    fn exec_attached<'a>(&'a self, id: &'a str, command: &'a [String], wanted: Wanted) -> Answer<'a, Session> {
+        attached::exec(self, id, command, wanted).boxed()
+    }
+
+    fn attach<'a>(&'a self, id: &'a str, wanted: Wanted) -> Answer<'a, Session> {
+        attached::attach(self, id, wanted).boxed()
+    }
+
+    fn dial(&self, address: IpAddr, port: u16) -> Answer<'_, Box<dyn Connection>> {
+        attached::dial(address, port).boxed()
+    }
+
+    fn sample<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, Option<Sample>> {
+        attached::sample(self, id, now).boxed()
     }
 
     fn probe<'a>(&'a self, id: &'a str, look: &'a Look, timeout: Duration) -> future::BoxFuture<'a, Sight> {

@@ -2,11 +2,14 @@
 //! `docker` talks to a Docker engine; `scripted` keeps containers as values, for tests under paused time.
 //! Knows nothing of pods: what a container belongs to is in its labels.
 
+mod attached;
 mod container;
 mod create;
 pub mod docker;
 mod error;
+mod pretend;
 pub mod scripted;
+mod session;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,6 +25,9 @@ pub use container::{
 pub use docker::Docker;
 pub use error::RuntimeError;
 pub use scripted::Scripted;
+pub use session::{Connection, Control, Said, Sample, Session};
+
+use crate::streams::Wanted;
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
 
@@ -61,6 +67,18 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Runs a command in a container until it ends; output beyond a bound is dropped.
     fn exec<'a>(&'a self, id: &'a str, command: &'a [String], timeout: Duration) -> Answer<'a, ExecOutput>;
+
+    /// Starts a command in a container and gives its streams. Who drops them lets go of the command.
+    fn exec_attached<'a>(&'a self, id: &'a str, command: &'a [String], wanted: Wanted) -> Answer<'a, Session>;
+
+    /// Gives the streams of the container's own process, from now on.
+    fn attach<'a>(&'a self, id: &'a str, wanted: Wanted) -> Answer<'a, Session>;
+
+    /// Connects to a port in the network of a pod that has this address.
+    fn dial(&self, address: IpAddr, port: u16) -> Answer<'_, Box<dyn Connection>>;
+
+    /// What a container has used; `None` when it does not run.
+    fn sample<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, Option<Sample>>;
 
     /// Looks at a container from outside, once.
     fn probe<'a>(&'a self, id: &'a str, look: &'a Look, timeout: Duration) -> BoxFuture<'a, Sight>;

@@ -2,7 +2,7 @@
 //! default images are there, containers run until they are stopped and answer every look. Time is the clock's.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,11 +13,13 @@ use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 
+use super::session::{Connection, Sample, Session};
 use super::{
     Answer, Change, Container, ContainerSpec, Engine, ExecOutput, Exited, Image, Label, LogQuery, Login, Look, Network,
-    NetworkMode, NetworkSpec, Runtime, RuntimeError, Sight, Signal, State,
+    NetworkMode, NetworkSpec, Runtime, RuntimeError, Sight, Signal, State, attached, pretend,
 };
 use crate::object::Clock;
+use crate::streams::Wanted;
 
 /// Changes that a reader may be behind by before it has to list again.
 const CHANGES: usize = 4096;
@@ -37,6 +39,10 @@ pub struct Script {
     pub refused: Option<String>,
     /// What it writes to its log at its start.
     pub log: Vec<String>,
+    /// Where its ports really are.
+    pub ports: BTreeMap<u16, SocketAddr>,
+    /// Billionths of a processor that it uses all the time, and bytes of memory.
+    pub uses: (u64, u64),
 }
 
 /// An engine for tests. Clones share the containers.
@@ -58,6 +64,7 @@ struct World {
 
 struct Entry {
     container: Container,
+    stdin_once: bool,
     script: Script,
     log: Vec<(Timestamp, String)>,
 }
@@ -290,6 +297,48 @@ impl Runtime for Scripted {
         self.answer(exec)
     }
 
+    fn exec_attached<'a>(&'a self, id: &'a str, command: &'a [String], wanted: Wanted) -> Answer<'a, Session> {
+        let running = self.up().and_then(|world| world.running(id).map(drop));
+        self.answer(running.map(|()| pretend::exec(command, wanted)))
+    }
+
+    fn attach<'a>(&'a self, id: &'a str, wanted: Wanted) -> Answer<'a, Session> {
+        let once = self.up().and_then(|world| world.running(id).map(|entry| entry.stdin_once));
+        let (this, id) = (self.clone(), id.to_owned());
+        self.answer(once.map(|once| {
+            pretend::attach(move || {
+                if once && wanted.stdin {
+                    this.kill(&id, 0);
+                }
+            })
+        }))
+    }
+
+    fn dial(&self, address: IpAddr, port: u16) -> Answer<'_, Box<dyn Connection>> {
+        let target = self.up().map(|world| world.port(address, port));
+        async move {
+            match target? {
+                Some(real) => attached::dial(real.ip(), real.port()).await,
+                None => {
+                    let to = SocketAddr::from((address, port));
+                    Err(RuntimeError::Refused { message: format!("dial tcp {to}: connect: connection refused") })
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn sample<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, Option<Sample>> {
+        let sample = self.up().map(|world| {
+            let entry = world.running(id).ok()?;
+            let ran = now.duration_since(entry.container.started()?).as_nanos();
+            let (nanocores, memory_bytes) = entry.script.uses;
+            let used = u128::try_from(ran).unwrap_or_default() * u128::from(nanocores) / 1_000_000_000;
+            Some(Sample { at: now, cpu_nanoseconds: u64::try_from(used).unwrap_or(u64::MAX), memory_bytes })
+        });
+        self.answer(sample)
+    }
+
     fn probe<'a>(&'a self, id: &'a str, _: &'a Look, _: Duration) -> BoxFuture<'a, Sight> {
         let sight = match self.up() {
             Err(error) => Sight::Unknown(error.to_string()),
@@ -326,6 +375,20 @@ impl Runtime for Scripted {
 }
 
 impl World {
+    fn running(&self, id: &str) -> Result<&Entry, RuntimeError> {
+        let entry = self.containers.get(id).ok_or_else(|| no_such(id))?;
+        let stopped = || RuntimeError::Conflict { message: format!("container {id} is not running") };
+        Some(entry).filter(|entry| entry.container.is_running()).ok_or_else(stopped)
+    }
+
+    /// Where a port of the pod with this address really is.
+    fn port(&self, address: IpAddr, port: u16) -> Option<SocketAddr> {
+        let with_address = |entry: &&Entry| entry.container.address == Some(address) && entry.container.is_running();
+        let uid = self.containers.values().find(with_address)?.container.label("io.kubernetes.pod.uid");
+        let mut of_pod = self.containers.values().filter(|e| e.container.label("io.kubernetes.pod.uid") == uid);
+        of_pod.find_map(|entry| entry.script.ports.get(&port).copied())
+    }
+
     fn create(&mut self, spec: &ContainerSpec, now: Timestamp) -> Result<String, RuntimeError> {
         let script = [spec.labels.get("io.kubernetes.container.name"), Some(&spec.image)];
         let script = script.into_iter().flatten().find_map(|subject| self.scripts.get(subject)).cloned();
@@ -352,7 +415,7 @@ impl World {
             address,
             created: now,
         };
-        self.containers.insert(id.clone(), Entry { container, script, log: Vec::new() });
+        self.containers.insert(id.clone(), Entry { container, stdin_once: spec.stdin_once, script, log: Vec::new() });
         Ok(id)
     }
 }

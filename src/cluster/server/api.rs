@@ -19,6 +19,7 @@ use super::path::Attributes;
 use super::{answer, compress, discovery, health, metrics, objects, openapi, review};
 use crate::cluster::registry::Registry;
 use crate::object::ApiError;
+use crate::tasks::Tasks;
 
 /// What the API is built from.
 pub struct Api {
@@ -30,8 +31,8 @@ pub struct Api {
     pub tokens: Arc<Tokens>,
     /// Whether `/readyz` says so.
     pub ready: tokio::sync::watch::Receiver<bool>,
-    /// Ends watches and followed logs when the program stops.
-    pub shutdown: CancellationToken,
+    /// Streams run as these; stopped, they end watches and followed logs.
+    pub tasks: Tasks,
 }
 
 /// The state of all handlers.
@@ -41,6 +42,7 @@ pub struct Server {
     pub metrics: Metrics,
     pub tokens: Arc<Tokens>,
     pub ready: tokio::sync::watch::Receiver<bool>,
+    pub tasks: Tasks,
     pub shutdown: CancellationToken,
     pub pages: Pages,
     pub documents: openapi::Documents,
@@ -50,14 +52,15 @@ pub struct Server {
 ///
 /// Who asks is the request extension [`Identity`]; without one the caller is anonymous.
 pub fn router(api: Api, extra: Router) -> Router {
-    let Api { registry, nodes, metrics, tokens, ready, shutdown } = api;
+    let Api { registry, nodes, metrics, tokens, ready, tasks } = api;
     let server = Arc::new(Server {
         registry,
         nodes,
         metrics,
         tokens,
         ready,
-        shutdown,
+        shutdown: tasks.token().clone(),
+        tasks,
         pages: Pages::default(),
         documents: openapi::Documents::default(),
     });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::accept::{DiscoveryForm, discovery_form};
 use super::answer;
-use super::review;
+use super::{review, usage};
 use crate::object::Kind;
 use crate::object::kinds::{self, Subresource};
 
@@ -46,8 +46,9 @@ struct Sub {
 fn group_versions() -> Vec<GroupVersion> {
     let of_kinds = kinds::all().iter().map(|k| GroupVersion { group: k.group, version: k.version });
     let of_reviews = review::RESOURCES.iter().map(|r| GroupVersion { group: r.group, version: "v1" });
+    let of_usage = GroupVersion { group: usage::GROUP, version: usage::VERSION };
     let mut all = Vec::new();
-    for one in of_kinds.chain(of_reviews) {
+    for one in of_kinds.chain(of_reviews).chain([of_usage]) {
         if !all.contains(&one) {
             all.push(one);
         }
@@ -67,7 +68,17 @@ fn resources_of(of: GroupVersion) -> Vec<Resource> {
         categories: &[],
         subresources: Vec::new(),
     });
-    served.chain(reviews).collect()
+    let measured = usage::RESOURCES.iter().filter(|_| of.group == usage::GROUP).map(|r| Resource {
+        name: r.plural,
+        singular: "",
+        kind: r.kind,
+        namespaced: r.namespaced,
+        verbs: vec!["get", "list"],
+        short_names: &[],
+        categories: &[],
+        subresources: Vec::new(),
+    });
+    served.chain(reviews).chain(measured).collect()
 }
 
 fn resource(kind: &'static Kind) -> Resource {

@@ -1,8 +1,12 @@
 //! `pods/NAME/log`: finds the container's node and passes its log on as it comes.
 
+use std::io;
+
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::{self, Stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode, Uri};
 use jiff::{SignedDuration, Timestamp};
@@ -10,10 +14,12 @@ use serde_json::Value;
 
 use super::answer;
 use super::api::Server;
-use super::nodes::LogRequest;
+use super::nodes;
 use super::query::Parameters;
+use super::streams::pick_container;
 use crate::object::error::About;
 use crate::object::{ApiError, Cause, Object, ObjectKey, Reason};
+use crate::streams::{Ended, LogRequest, Message, Opened, Request, Target};
 
 /// # Errors
 /// The refusal for the client, in Kubernetes's words: kubectl shows them as they are.
@@ -25,19 +31,34 @@ pub async fn serve(server: &Server, key: &ObjectKey, uri: &Uri) -> Result<Respon
         // A pod that waits for its node has said nothing yet, which is no error.
         return Ok(answer::bytes(StatusCode::NO_CONTENT, Body::empty()));
     };
-    let stream = server.nodes.logs(node, request).await?;
+    let opened = server.nodes.open(node, Request::Logs(request)).await;
+    let opened = opened.map_err(|error| nodes::refusal(node, error))?;
     // Followed logs end with the program, so that stopping need not wait for their readers.
-    let stream = stream.take_until(server.shutdown.clone().cancelled_owned());
+    let stream = bytes(opened).take_until(server.shutdown.clone().cancelled_owned());
     let mut response = answer::bytes(StatusCode::OK, Body::from_stream(stream));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Ok(response)
+}
+
+/// The log itself, out of the messages that carry it.
+fn bytes(opened: Opened) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold(opened, |mut opened| async move {
+        loop {
+            match opened.pair.receiver.next().await.map_err(io::Error::other)? {
+                Some(Message::Output(data)) => return Ok(Some((data, opened))),
+                Some(Message::Ended(Ended::Failed { message })) => return Err(io::Error::other(message)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    })
 }
 
 /// Which part of which container's log a request means.
 fn log_request(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<LogRequest, ApiError> {
     let value = pod.value();
     let previous = parameters.flag("previous");
-    let container = choose_container(pod, &value, parameters.text("container"))?;
+    let container = pick_container(pod, &value, parameters.text("container"))?;
     check_started(pod, &value, &container, previous)?;
     let count = |name: &'static str| -> Result<Option<u64>, ApiError> {
         let asked = parameters.integer(name)?;
@@ -52,10 +73,12 @@ fn log_request(pod: &Object, parameters: &Parameters, now: Timestamp) -> Result<
         (None, None) => None,
     };
     Ok(LogRequest {
-        namespace: pod.key.namespace.clone(),
-        pod: pod.key.name.clone(),
-        pod_uid: pod.meta.uid.clone(),
-        container,
+        target: Target {
+            namespace: pod.key.namespace.clone(),
+            pod: pod.key.name.clone(),
+            pod_uid: pod.meta.uid.clone(),
+            container,
+        },
         follow: parameters.flag("follow"),
         previous,
         timestamps: parameters.flag("timestamps"),
@@ -74,36 +97,9 @@ fn negative(pod: &Object, field: &str, value: i64) -> ApiError {
     ApiError { about: Some(Box::new(about)), causes, ..ApiError::new(Reason::Invalid, text) }
 }
 
-fn names<'a>(pod: &'a Value, list: &str) -> Vec<&'a str> {
-    pod["spec"][list].as_array().into_iter().flatten().filter_map(|c| c["name"].as_str()).collect()
-}
-
-fn choose_container(pod: &Object, value: &Value, asked: Option<&str>) -> Result<String, ApiError> {
-    let regular = names(value, "containers");
-    let init = names(value, "initContainers");
-    match (asked, regular.as_slice()) {
-        (Some(name), _) if regular.contains(&name) || init.contains(&name) => Ok(name.to_owned()),
-        (Some(name), _) => {
-            Err(ApiError::bad_request(format!("container {name} is not valid for pod {}", pod.key.name)))
-        }
-        (None, [only]) => Ok((*only).to_owned()),
-        (None, several) => {
-            let mut message = format!(
-                "a container name must be specified for pod {}, choose one of: [{}]",
-                pod.key.name,
-                several.join(" ")
-            );
-            if !init.is_empty() {
-                message += &format!(" or one of the init containers: [{}]", init.join(" "));
-            }
-            Err(ApiError::bad_request(message))
-        }
-    }
-}
-
 /// A container that is yet to run has no log; what it waits for is the answer.
 fn check_started(pod: &Object, value: &Value, container: &str, previous: bool) -> Result<(), ApiError> {
-    let lists = ["containerStatuses", "initContainerStatuses"];
+    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
     let mut all = lists.iter().filter_map(|list| value["status"][list].as_array()).flatten();
     let status = all.find(|s| s["name"] == container);
     let name = &pod.key.name;

@@ -24,12 +24,16 @@ mod protobuf;
 mod query;
 mod review;
 mod serve;
+pub mod streams;
 pub mod table;
+mod usage;
 mod watch;
 mod write;
 
 pub use api::{Api, in_process, router};
 pub use auth::{Identity, Tokens};
 pub use metrics::Metrics;
-pub use nodes::{ByteStream, LogRequest, NoNodes, NodeStreams};
+pub use nodes::{NoNodes, NodeStreams};
 pub use serve::{names_of, serve};
+pub use streams::Links;
+pub use usage::routes as usage_routes;

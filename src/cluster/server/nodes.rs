@@ -1,35 +1,15 @@
-//! What the API needs of the agents: the streams of a node's containers. `app` connects it to the agents'
-//! connections; the server knows no agent.
+//! What the API needs of the nodes: a stream to a container, a port or figures. The server knows no agent, only that
+//! some node's connection is there or is not.
 
-use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use jiff::Timestamp;
 
 use crate::object::ApiError;
-
-/// Which lines of which container's log. (Kubernetes API, `PodLogOptions`.)
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LogRequest {
-    pub namespace: String,
-    pub pod: String,
-    pub pod_uid: String,
-    pub container: String,
-    pub follow: bool,
-    /// The container's run before the present one.
-    pub previous: bool,
-    /// Each line starts with its RFC 3339 time.
-    pub timestamps: bool,
-    pub tail_lines: Option<u64>,
-    pub limit_bytes: Option<u64>,
-    pub since: Option<Timestamp>,
-}
-
-pub type ByteStream = BoxStream<'static, Result<Bytes, std::io::Error>>;
+use crate::streams::{OpenError, Opened, Request};
 
 pub trait NodeStreams: Send + Sync {
-    /// The log of a container on `node`; with `follow` the stream ends when the container does.
-    fn logs(&self, node: &str, request: LogRequest) -> BoxFuture<'_, Result<ByteStream, ApiError>>;
+    /// Asks `node`.
+    fn open(&self, node: &str, request: Request) -> BoxFuture<'_, Result<Opened, OpenError>>;
 }
 
 /// For a control plane without nodes.
@@ -37,8 +17,25 @@ pub trait NodeStreams: Send + Sync {
 pub struct NoNodes;
 
 impl NodeStreams for NoNodes {
-    fn logs(&self, node: &str, _: LogRequest) -> BoxFuture<'_, Result<ByteStream, ApiError>> {
-        let error = ApiError::internal(format!("node {node:?} is not connected"));
-        Box::pin(async { Err(error) })
+    fn open(&self, _: &str, _: Request) -> BoxFuture<'_, Result<Opened, OpenError>> {
+        futures::future::ready(Err(OpenError::Gone)).boxed()
+    }
+}
+
+/// The refusal for a client whose request needs no upgrade.
+pub fn refusal(node: &str, error: OpenError) -> ApiError {
+    match error {
+        OpenError::Refused { status, message } if status == http::StatusCode::BAD_REQUEST => {
+            ApiError::bad_request(message)
+        }
+        OpenError::Refused { message, .. } => ApiError::internal(message),
+        OpenError::Gone => ApiError::internal(format!("error dialing backend: node {node:?} is not connected")),
+        OpenError::Busy => {
+            let message = format!("node {node:?} has too many streams open, try again later");
+            ApiError { retry_after_seconds: Some(1), ..ApiError::new(crate::object::Reason::TooManyRequests, message) }
+        }
+        OpenError::TimedOut => {
+            ApiError::new(crate::object::Reason::Timeout, format!("node {node:?} did not answer in time"))
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::api::Server;
 use super::fields::Filter;
 use super::path::Attributes;
 use super::query::{IncludeObject, ListQuery, Parameters, revision, too_large};
-use super::{answer, auth, list, log, watch, write};
+use super::{answer, auth, list, log, streams, watch, write};
 use crate::object::kinds::{self, Subresource};
 use crate::object::{ApiError, Kind, ObjectKey};
 
@@ -118,6 +118,9 @@ async fn subresource(
         (Subresource::Binding, "create") => write::bind(server, &key, request).await,
         (Subresource::Token, "create") => auth::request_token(server, &key, request).await,
         (Subresource::Eviction, "create") => write::evict(server, &key, request).await,
+        (Subresource::Exec, "get" | "create") => streams::remote(server, &key, streams::Verb::Exec, request).await,
+        (Subresource::Attach, "get" | "create") => streams::remote(server, &key, streams::Verb::Attach, request).await,
+        (Subresource::PortForward, "get" | "create") => streams::forward(server, &key, request).await,
         (Subresource::Log, "get") => log::serve(server, &key, &request.uri().clone()).await,
         _ => Err(answer::method_not_allowed()),
     }

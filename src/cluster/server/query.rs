@@ -28,6 +28,11 @@ impl Parameters {
         self.0.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
     }
 
+    /// All values of a parameter, in order.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+
     /// A parameter without a value counts as true, as in Kubernetes.
     pub fn flag(&self, name: &str) -> bool {
         self.0

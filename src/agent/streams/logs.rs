@@ -1,32 +1,15 @@
 //! The log of a container, as `kubectl logs` asks for it. The engine's stream carries a timestamp before each line;
 //! what was not asked for is taken out of it here.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::labels;
-use super::runtime::{Container, LogQuery, Runtime, RuntimeError, State};
-use crate::object::Clock;
-
-/// Whose log, and what of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LogRequest {
-    pub namespace: String,
-    pub pod: String,
-    pub container: String,
-    pub follow: bool,
-    /// That of the container before its last restart.
-    pub previous: bool,
-    pub timestamps: bool,
-    pub tail_lines: Option<u64>,
-    pub since_seconds: Option<i64>,
-    pub since_time: Option<Timestamp>,
-    pub limit_bytes: Option<u64>,
-}
+use super::find;
+use crate::agent::labels;
+use crate::agent::runtime::{Container, LogQuery, Runtime, RuntimeError};
+use crate::streams::{Ended, LogRequest, Message, StreamPair};
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -35,53 +18,56 @@ pub enum LogError {
     NotStarted { container: String, pod: String },
     #[error("previous terminated container \"{container}\" in pod \"{pod}\" not found")]
     NoPrevious { container: String, pod: String },
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
 }
 
 /// The bytes of a log; ends when the container does, or at once when it is not followed.
 pub type LogStream = BoxStream<'static, Result<Bytes, RuntimeError>>;
 
-/// Opens a log.
+/// Opens a log of one of the pod's containers.
 ///
 /// # Errors
-/// When there is no such container yet, or the engine does not answer.
-pub async fn open(
-    runtime: &Arc<dyn Runtime>,
-    agent_id: &str,
-    clock: Clock,
-    request: LogRequest,
-) -> Result<LogStream, LogError> {
-    let all = runtime.containers(&labels::of_agent(agent_id)).await?;
-    let container = choose(all, &request)?;
-    let since = request
-        .since_seconds
-        .map(|seconds| clock.now().saturating_sub(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::UNIX_EPOCH));
-    let since = request.since_time.or(since);
-    let query = LogQuery { follow: request.follow && container.is_running(), tail: request.tail_lines, since };
+/// When there is no such container yet.
+pub fn open(runtime: &dyn Runtime, of_pod: Vec<Container>, request: &LogRequest) -> Result<LogStream, LogError> {
+    let container = choose(of_pod, request)?;
+    let follow = request.follow && container.is_running();
+    let query = LogQuery { follow, tail: request.tail_lines, since: request.since };
     let frames = runtime.logs(&container.id, &query);
-    Ok(shape(frames, request.timestamps, since, request.limit_bytes))
+    Ok(shape(frames, request.timestamps, request.since, request.limit_bytes))
 }
 
-fn choose(all: Vec<Container>, request: &LogRequest) -> Result<Container, LogError> {
-    let is_ours = |c: &Container| {
-        c.label(labels::POD_NAMESPACE) == request.namespace
-            && c.label(labels::POD_NAME) == request.pod
-            && c.label(labels::CONTAINER_NAME) == request.container
-            && !labels::is_sandbox(c)
-            && c.state != State::Created
-    };
-    let mut attempts: Vec<Container> = all.into_iter().filter(is_ours).collect();
-    // The newest last. A pod of the same name that is on its way out is older.
-    attempts.sort_by_key(|c| (c.created, labels::attempt(c)));
+/// Sends a log until it ends or its reader has gone.
+pub async fn send(mut log: LogStream, pair: StreamPair) {
+    loop {
+        let piece = tokio::select! {
+            piece = log.next() => piece,
+            () = pair.sender.closed() => return,
+        };
+        let sent = match piece {
+            None => return,
+            Some(Ok(bytes)) if bytes.is_empty() => true,
+            Some(Ok(bytes)) => pair.sender.send(Message::Output(bytes)).await,
+            Some(Err(error)) => {
+                pair.sender.send(Message::Ended(Ended::Failed { message: error.to_string() })).await;
+                return;
+            }
+        };
+        if !sent {
+            return;
+        }
+    }
+}
+
+fn choose(of_pod: Vec<Container>, request: &LogRequest) -> Result<Container, LogError> {
+    let target = &request.target;
+    let mut attempts = find::attempts(of_pod, &target.container);
     let newest = attempts.pop();
     let uid = newest.as_ref().map(|c| c.label(labels::POD_UID).to_owned());
     if request.previous {
         let before = attempts.pop().filter(|c| Some(c.label(labels::POD_UID)) == uid.as_deref());
-        let none = || LogError::NoPrevious { container: request.container.clone(), pod: request.pod.clone() };
+        let none = || LogError::NoPrevious { container: target.container.clone(), pod: target.pod.clone() };
         return before.ok_or_else(none);
     }
-    let none = || LogError::NotStarted { container: request.container.clone(), pod: request.pod.clone() };
+    let none = || LogError::NotStarted { container: target.container.clone(), pod: target.pod.clone() };
     newest.ok_or_else(none)
 }
 

@@ -1,0 +1,168 @@
+//! The Docker engine's sessions: commands and containers with their streams, and what containers use.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error as DockerError;
+use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use bollard::query_parameters::{AttachContainerOptions, ResizeContainerTTYOptions, StatsOptions};
+use futures::stream::BoxStream;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+
+use super::docker::{Docker, SHORT, refusal, within};
+use super::session::{Connection, Control, Said, Sample, Session};
+use super::{Answer, RuntimeError};
+use crate::streams::{Size, Wanted};
+
+/// How long a port of a pod may take to accept.
+const DIAL: Duration = Duration::from_secs(10);
+/// The engine knows a command's end a moment after its output has ended.
+const EXIT_ASKED: u32 = 40;
+const EXIT_PAUSE: Duration = Duration::from_millis(25);
+/// A terminal exists a moment after the command was started.
+const RESIZE_TRIES: u32 = 5;
+const RESIZE_PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) async fn exec(
+    docker: &Docker,
+    id: &str,
+    command: &[String],
+    wanted: Wanted,
+) -> Result<Session, RuntimeError> {
+    let options = CreateExecOptions {
+        attach_stdin: Some(wanted.stdin),
+        attach_stdout: Some(wanted.stdout),
+        attach_stderr: Some(wanted.stderr || wanted.tty),
+        tty: Some(wanted.tty),
+        cmd: Some(command.to_vec()),
+        ..CreateExecOptions::default()
+    };
+    let exec = within(SHORT, docker.client.create_exec(id, options)).await?.id;
+    let start = StartExecOptions { tty: wanted.tty, ..StartExecOptions::default() };
+    match within(SHORT, docker.client.start_exec(&exec, Some(start))).await? {
+        StartExecResults::Attached { output, input } => {
+            let control = Arc::new(OfExec { docker: docker.clone(), exec });
+            Ok(Session { input, output: said(output), control })
+        }
+        StartExecResults::Detached => {
+            Err(RuntimeError::Refused { message: "the engine started the command without its streams".to_owned() })
+        }
+    }
+}
+
+pub(super) async fn attach(docker: &Docker, id: &str, wanted: Wanted) -> Result<Session, RuntimeError> {
+    let options = AttachContainerOptions {
+        stream: true,
+        stdin: wanted.stdin,
+        stdout: wanted.stdout,
+        stderr: wanted.stderr,
+        ..AttachContainerOptions::default()
+    };
+    let attached = within(SHORT, docker.client.attach_container(id, Some(options))).await?;
+    let control = Arc::new(OfContainer { docker: docker.clone(), id: id.to_owned() });
+    Ok(Session { input: attached.input, output: said(attached.output), control })
+}
+
+fn said(
+    output: impl Stream<Item = Result<LogOutput, DockerError>> + Send + 'static,
+) -> BoxStream<'static, Result<Said, RuntimeError>> {
+    let sorted = output.try_filter_map(|piece| {
+        future::ready(Ok(match piece {
+            LogOutput::StdOut { message } | LogOutput::Console { message } => Some(Said::Output(message)),
+            LogOutput::StdErr { message } => Some(Said::Errors(message)),
+            LogOutput::StdIn { .. } => None,
+        }))
+    });
+    sorted.map_err(refusal).boxed()
+}
+
+struct OfExec {
+    docker: Docker,
+    exec: String,
+}
+
+impl Control for OfExec {
+    fn resize(&self, size: Size) -> Answer<'_, ()> {
+        async move {
+            let options = || ResizeExecOptions { height: size.height, width: size.width };
+            let mut tried = 1;
+            loop {
+                match within(SHORT, self.docker.client.resize_exec(&self.exec, options())).await {
+                    Err(_) if tried < RESIZE_TRIES => tokio::time::sleep(RESIZE_PAUSE * tried).await,
+                    answer => return answer,
+                }
+                tried += 1;
+            }
+        }
+        .boxed()
+    }
+
+    fn exit(&self) -> Answer<'_, i32> {
+        async move {
+            for _ in 0..EXIT_ASKED {
+                let seen = within(SHORT, self.docker.client.inspect_exec(&self.exec)).await?;
+                if let (Some(code), false) = (seen.exit_code, seen.running == Some(true)) {
+                    return Ok(i32::try_from(code).unwrap_or(-1));
+                }
+                tokio::time::sleep(EXIT_PAUSE).await;
+            }
+            Err(RuntimeError::Refused { message: "the command closed its output and goes on".to_owned() })
+        }
+        .boxed()
+    }
+}
+
+struct OfContainer {
+    docker: Docker,
+    id: String,
+}
+
+impl Control for OfContainer {
+    fn resize(&self, size: Size) -> Answer<'_, ()> {
+        let options = ResizeContainerTTYOptions { h: i32::from(size.height), w: i32::from(size.width) };
+        within(SHORT, self.docker.client.resize_container_tty(&self.id, options)).boxed()
+    }
+
+    fn exit(&self) -> Answer<'_, i32> {
+        future::ready(Ok(0)).boxed()
+    }
+}
+
+pub(super) async fn dial(address: IpAddr, port: u16) -> Result<Box<dyn Connection>, RuntimeError> {
+    let to = SocketAddr::from((address, port));
+    let failed = |why: String| RuntimeError::Refused { message: format!("dial tcp {to}: {why}") };
+    let connecting = tokio::time::timeout(DIAL, TcpStream::connect(to));
+    let stream = connecting.await.map_err(|_| failed("i/o timeout".to_owned()))?.map_err(|error| {
+        failed(match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+            _ => format!("connect: {error}"),
+        })
+    })?;
+    // Who is on the other side decides how much is one packet.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(stream))
+}
+
+pub(super) async fn sample(docker: &Docker, id: &str, now: Timestamp) -> Result<Option<Sample>, RuntimeError> {
+    let options = StatsOptions { stream: false, one_shot: true };
+    let first = async { docker.client.stats(id, Some(options)).try_next().await };
+    let stats = match within(SHORT, first).await {
+        Ok(Some(stats)) => stats,
+        Ok(None) | Err(RuntimeError::NotFound { .. } | RuntimeError::Conflict { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let memory = stats.memory_stats.unwrap_or_default();
+    let cpu = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage?.total_usage);
+    // `inactive_file` of version 2 of the control groups is `total_inactive_file` of version 1.
+    let inactive = memory.stats.as_ref().and_then(|all| all.get("inactive_file").or(all.get("total_inactive_file")));
+    let sample = cpu.zip(memory.usage).map(|(cpu_nanoseconds, usage)| Sample {
+        at: now,
+        cpu_nanoseconds,
+        memory_bytes: usage.saturating_sub(inactive.copied().unwrap_or_default()),
+    });
+    Ok(sample)
+}
