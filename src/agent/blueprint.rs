@@ -8,7 +8,9 @@ use super::environment;
 use super::images::SANDBOX_IMAGE;
 use super::labels;
 use super::lifecycle::spec;
-use super::runtime::{ContainerSpec, Isolation, Mount, Namespaces, Network, NetworkMode, Resources, Security};
+use super::runtime::{
+    ContainerSpec, Isolation, Mount, Namespaces, Network, NetworkMode, Processes, Resources, Security,
+};
 use crate::object::quantity::Quantity;
 
 /// Never below 0: not every engine (a rootless one, one in a container) may protect processes from the kernel. The order
@@ -30,6 +32,8 @@ pub struct Parts<'a> {
     pub attempt: u32,
     pub backoff_seconds: i64,
     pub sandbox: &'a str,
+    /// The container whose processes this one sees, for an ephemeral one.
+    pub target: Option<&'a str>,
     pub agent_id: &'a str,
     pub env: Vec<(String, String)>,
     pub mounts: Vec<Mount>,
@@ -83,7 +87,7 @@ pub fn sandbox(pod: &Pod, attempt: u32, agent_id: &str, network: &Network) -> Co
         isolation: Isolation {
             network: if host_network { NetworkMode::Host } else { NetworkMode::Named(network.name.clone()) },
             namespaces: if spec.host_ipc == Some(true) { Namespaces::Host } else { Namespaces::Shareable },
-            host_pid: false,
+            processes: Processes::Own,
             // The kernel takes 64 characters at most.
             hostname: (!host_network).then(|| hostname.chars().take(63).collect()),
             hosts: hosts.collect(),
@@ -130,7 +134,11 @@ pub fn container(parts: &Parts<'_>) -> Result<ContainerSpec, BlueprintError> {
                 Some(true) => Namespaces::Host,
                 _ => Namespaces::Container(parts.sandbox.to_owned()),
             },
-            host_pid: spec.host_pid == Some(true),
+            processes: match (spec.host_pid, parts.target) {
+                (Some(true), _) => Processes::Host,
+                (_, Some(target)) => Processes::Container(target.to_owned()),
+                _ => Processes::Own,
+            },
             ..Isolation::default()
         },
         tty: definition.tty == Some(true),

@@ -33,6 +33,9 @@ pub enum Subresource {
     Exec,
     Attach,
     PortForward,
+    /// Of a pod, to those in its network that speak HTTP; of a service and a node alike.
+    Proxy,
+    EphemeralContainers,
     Finalize,
     Token,
 }
@@ -49,6 +52,8 @@ impl Subresource {
             Self::Exec => "exec",
             Self::Attach => "attach",
             Self::PortForward => "portforward",
+            Self::Proxy => "proxy",
+            Self::EphemeralContainers => "ephemeralcontainers",
             Self::Finalize => "finalize",
             Self::Token => "token",
         }
@@ -189,7 +194,9 @@ macro_rules! kinds {
     (@scope cluster) => { false };
 }
 
-use Subresource::{Attach, Binding, Eviction, Exec, Finalize, Log, PortForward, Scale, Status, Token};
+use Subresource::{
+    Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy, Scale, Status, Token,
+};
 
 kinds! {
     CONFIG_MAP = "" / "v1" "ConfigMap" "configmaps" "configmap" ["cm"], [], namespaced, [], Plain, Durable;
@@ -197,16 +204,16 @@ kinds! {
     EVENT = "" / "v1" "Event" "events" "event" ["ev"], [], namespaced, [], Plain, Volatile;
     LIMIT_RANGE = "" / "v1" "LimitRange" "limitranges" "limitrange" ["limits"], [], namespaced, [], Spec, Durable;
     NAMESPACE = "" / "v1" "Namespace" "namespaces" "namespace" ["ns"], [], cluster, [Status, Finalize], Spec, Durable;
-    NODE = "" / "v1" "Node" "nodes" "node" ["no"], [], cluster, [Status], Spec, Durable;
+    NODE = "" / "v1" "Node" "nodes" "node" ["no"], [], cluster, [Status, Proxy], Spec, Durable;
     CLAIM = "" / "v1" "PersistentVolumeClaim" "persistentvolumeclaims" "persistentvolumeclaim" ["pvc"], [], namespaced, [Status], Spec, Durable;
     VOLUME = "" / "v1" "PersistentVolume" "persistentvolumes" "persistentvolume" ["pv"], [], cluster, [Status], Spec, Durable;
-    POD = "" / "v1" "Pod" "pods" "pod" ["po"], ["all"], namespaced, [Status, Binding, Eviction, Log, Exec, Attach, PortForward], Spec, Durable;
+    POD = "" / "v1" "Pod" "pods" "pod" ["po"], ["all"], namespaced, [Status, Binding, Eviction, EphemeralContainers, Log, Exec, Attach, PortForward, Proxy], Spec, Durable;
     POD_TEMPLATE = "" / "v1" "PodTemplate" "podtemplates" "podtemplate" [], [], namespaced, [], Plain, Durable;
     REPLICATION_CONTROLLER = "" / "v1" "ReplicationController" "replicationcontrollers" "replicationcontroller" ["rc"], ["all"], namespaced, [Status, Scale], Spec, Durable;
     RESOURCE_QUOTA = "" / "v1" "ResourceQuota" "resourcequotas" "resourcequota" ["quota"], [], namespaced, [Status], Spec, Durable;
     SECRET = "" / "v1" "Secret" "secrets" "secret" [], [], namespaced, [], Plain, Durable;
     SERVICE_ACCOUNT = "" / "v1" "ServiceAccount" "serviceaccounts" "serviceaccount" ["sa"], [], namespaced, [Token], Plain, Durable;
-    SERVICE = "" / "v1" "Service" "services" "service" ["svc"], ["all"], namespaced, [Status], Spec, Durable;
+    SERVICE = "" / "v1" "Service" "services" "service" ["svc"], ["all"], namespaced, [Status, Proxy], Spec, Durable;
     CONTROLLER_REVISION = "apps" / "v1" "ControllerRevision" "controllerrevisions" "controllerrevision" [], [], namespaced, [], Plain, Durable;
     DAEMON_SET = "apps" / "v1" "DaemonSet" "daemonsets" "daemonset" ["ds"], ["all"], namespaced, [Status], Spec, Durable;
     DEPLOYMENT = "apps" / "v1" "Deployment" "deployments" "deployment" ["deploy"], ["all"], namespaced, [Status, Scale], Spec, Durable;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::BytesMut;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http2;
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::message::{Message, Receiver, Sender, StreamPair};
-use super::request::Request;
+use super::request::{Measurement, Request};
 use super::{STREAMS, WINDOW};
 
 /// A silent connection is asked whether it is there, and given up when it does not say so.
@@ -22,6 +23,8 @@ const ANSWER: Duration = Duration::from_secs(20);
 const OPEN: Duration = Duration::from_secs(30);
 /// What is read of a refusal's words.
 const WORDS: usize = 16 * 1024;
+/// The largest measurement that is read: some ten thousand containers.
+const MEASUREMENT: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -123,4 +126,21 @@ impl From<StreamPair> for Opened {
     fn from(pair: StreamPair) -> Self {
         Self { pair, _slot: None }
     }
+}
+
+/// Reads the answer to `Request::Measure`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub async fn measurement(mut opened: Opened) -> Result<Measurement, String> {
+    let mut json = BytesMut::new();
+    while let Some(message) = opened.pair.receiver.next().await.map_err(|error| error.to_string())? {
+        if let Message::Output(data) = message {
+            json.extend_from_slice(&data);
+        }
+        if json.len() > MEASUREMENT {
+            return Err("the measurement is too large".to_owned());
+        }
+    }
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
 }

@@ -10,7 +10,7 @@ mod message;
 mod request;
 mod serve;
 
-pub use link::{Link, OpenError, Opened};
+pub use link::{Link, OpenError, Opened, measurement};
 pub use message::{Ended, Message, MessageError, PIECE, Receiver, Sender, Size, StreamPair, pair};
 pub use request::{
     AttachRequest, ExecRequest, ForwardRequest, LogRequest, MeasuredContainer, Measurement, Request, Target, Wanted,

@@ -19,7 +19,7 @@ async fn the_kube_crate_runs_commands_and_forwards_ports() {
         let mut back = [0; 5];
         stdout.read_exact(&mut back).await.unwrap();
         assert_eq!(&back, b"hello");
-        drop(stdin);
+        stdin.shutdown().await.unwrap();
         let status = exec.take_status().unwrap().await.unwrap();
         assert_eq!(status.status.as_deref(), Some("Success"));
 

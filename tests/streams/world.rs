@@ -191,10 +191,6 @@ impl World {
         Said { out: output.stdout, err, code: output.status.code().unwrap_or(-1) }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     pub async fn stop(self) {
         self.far_tasks.stop().await;
         self.tasks.stop().await;

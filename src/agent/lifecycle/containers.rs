@@ -74,6 +74,8 @@ pub fn status(
         .map(|terminated| ContainerState { terminated: Some(terminated), ..ContainerState::default() });
     let ready = match (role, latest) {
         (Role::Init, Some(container)) => container.exited().is_some_and(|exited| exited.code == 0),
+        // Nobody waits for it.
+        (Role::Ephemeral, _) => false,
         (_, Some(container)) => is_ready(definition, container, seen),
         (_, None) => false,
     };
@@ -139,7 +141,9 @@ fn state(
             }
         }
         None if role == Role::Main && !initialized => waiting("PodInitializing", None),
-        None if role == Role::Main || spec::inits(pod).is_empty() => waiting("ContainerCreating", None),
+        None if matches!(role, Role::Main | Role::Ephemeral) || spec::inits(pod).is_empty() => {
+            waiting("ContainerCreating", None)
+        }
         None => waiting("PodInitializing", None),
         Some((_, State::Created)) => waiting("ContainerCreating", None),
     }

@@ -109,6 +109,12 @@ fn containers(next: &mut Next, pod: &Pod, seen: &Seen, sandbox: &Container, now:
     for main in spec::mains(pod) {
         keep(next, pod, main, Role::Main, seen, now);
     }
+    for added in spec::ephemerals(pod) {
+        // One that has run is over, also when nothing of it is left here.
+        if seen.latest(&added.name).is_some() || !spec::recorded_restarts(pod, &added.name).1 {
+            keep(next, pod, &added, Role::Ephemeral, seen, now);
+        }
+    }
 }
 
 /// Makes a container run, as far as its policy wants that.

@@ -1,6 +1,8 @@
 //! Reads a pod's spec: the questions that several decisions ask of it.
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod, PodSpec};
 use ring::digest;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum Role {
     /// Starts like an init container and runs as long as the pod (`restartPolicy: Always`).
     Sidecar,
     Main,
+    /// Added to a pod that runs, to look into it; runs once.
+    Ephemeral,
 }
 
 pub fn of(pod: &Pod) -> Option<&PodSpec> {
@@ -41,6 +45,47 @@ pub fn container<'a>(pod: &'a Pod, name: &str) -> Option<(&'a Container, Role)> 
     containers(pod).find(|(container, _)| container.name == name)
 }
 
+/// The containers that were added to the running pod, in the form of ordinary ones.
+pub fn ephemerals(pod: &Pod) -> Vec<Container> {
+    let added = of(pod).and_then(|spec| spec.ephemeral_containers.as_deref()).unwrap_or_default();
+    added.iter().map(ordinary).collect()
+}
+
+fn ordinary(added: &EphemeralContainer) -> Container {
+    let added = added.clone();
+    Container {
+        name: added.name,
+        image: added.image,
+        command: added.command,
+        args: added.args,
+        env: added.env,
+        env_from: added.env_from,
+        image_pull_policy: added.image_pull_policy,
+        security_context: added.security_context,
+        stdin: added.stdin,
+        stdin_once: added.stdin_once,
+        tty: added.tty,
+        volume_devices: added.volume_devices,
+        volume_mounts: added.volume_mounts,
+        working_dir: added.working_dir,
+        termination_message_path: added.termination_message_path,
+        termination_message_policy: added.termination_message_policy,
+        ..Container::default()
+    }
+}
+
+/// Any container of the pod by its name.
+pub fn any_container<'a>(pod: &'a Pod, name: &str) -> Option<Cow<'a, Container>> {
+    let added = || ephemerals(pod).into_iter().find(|added| added.name == name).map(Cow::Owned);
+    container(pod, name).map(|(found, _)| Cow::Borrowed(found)).or_else(added)
+}
+
+/// The container whose processes an ephemeral one sees.
+pub fn target<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
+    let mut added = of(pod).and_then(|spec| spec.ephemeral_containers.as_deref()).unwrap_or_default().iter();
+    added.find(|added| added.name == name)?.target_container_name.as_deref().filter(|target| !target.is_empty())
+}
+
 pub fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
@@ -56,6 +101,7 @@ pub fn restart_policy(pod: &Pod) -> RestartPolicy {
 /// Whether a container that ended with `code` is started again.
 pub fn restarts(pod: &Pod, role: Role, code: i32) -> bool {
     match (role, restart_policy(pod)) {
+        (Role::Ephemeral, _) => false,
         (Role::Sidecar, _) | (Role::Main, RestartPolicy::Always) => true,
         (_, RestartPolicy::Never) => false,
         (Role::Init, _) | (Role::Main, RestartPolicy::OnFailure) => code != 0,
@@ -90,7 +136,8 @@ pub fn recorded_restarts(pod: &Pod, name: &str) -> (u32, bool) {
     let status = pod.status.as_ref();
     let mains = status.and_then(|s| s.container_statuses.as_deref()).unwrap_or_default();
     let inits = status.and_then(|s| s.init_container_statuses.as_deref()).unwrap_or_default();
-    let found = mains.iter().chain(inits).find(|status| status.name == name);
+    let added = status.and_then(|s| s.ephemeral_container_statuses.as_deref()).unwrap_or_default();
+    let found = mains.iter().chain(inits).chain(added).find(|status| status.name == name);
     let count = found.and_then(|status| u32::try_from(status.restart_count).ok()).unwrap_or_default();
     (count, found.is_some_and(|status| status.container_id.as_deref().is_some_and(|id| !id.is_empty())))
 }

@@ -19,6 +19,8 @@ pub fn status(pod: &Pod, seen: &Seen, host: Option<std::net::IpAddr>, now: Times
     };
     let inits = of_role(|role| role != Role::Main);
     let mains = of_role(|role| role == Role::Main);
+    let added = spec::ephemerals(pod);
+    let added = added.iter().map(|c| containers::status(pod, c, Role::Ephemeral, initialized, seen, now));
     // Who has ended stays so: a phase never comes back from there.
     let phase = match current.phase.as_deref() {
         Some(over @ ("Succeeded" | "Failed")) => over,
@@ -37,6 +39,7 @@ pub fn status(pod: &Pod, seen: &Seen, host: Option<std::net::IpAddr>, now: Times
         pod_ip: ip,
         init_container_statuses: Some(inits).filter(|list| !list.is_empty()),
         container_statuses: Some(mains),
+        ephemeral_container_statuses: Some(added.collect()).filter(|list: &Vec<_>| !list.is_empty()),
         ..current
     }
 }
@@ -65,7 +68,7 @@ pub fn is_initialized(pod: &Pod, seen: &Seen) -> bool {
         || spec::containers(pod).all(|(container, role)| {
             let latest = seen.latest(&container.name);
             match role {
-                Role::Main => true,
+                Role::Main | Role::Ephemeral => true,
                 Role::Init => latest.and_then(Container::exited).is_some_and(|exited| exited.code == 0),
                 Role::Sidecar => latest.is_some_and(|c| containers::is_started(container, c, seen)),
             }

@@ -65,7 +65,7 @@ pub struct Security {
 pub struct Isolation {
     pub network: NetworkMode,
     pub namespaces: Namespaces,
-    pub host_pid: bool,
+    pub processes: Processes,
     /// Only for a container that has a network of its own.
     pub hostname: Option<String>,
     pub hosts: Vec<(String, String)>,
@@ -90,6 +90,16 @@ pub enum Namespaces {
     #[default]
     Shareable,
     Host,
+    Container(String),
+}
+
+/// Which processes the container sees.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Processes {
+    #[default]
+    Own,
+    Host,
+    /// Those of the container with this id.
     Container(String),
 }
 

@@ -7,7 +7,7 @@ use bollard::models::{
     MountBindOptionsPropagationEnum, MountType, RestartPolicy, RestartPolicyNameEnum,
 };
 
-use super::container::{ContainerSpec, Mount, Namespaces, NetworkMode};
+use super::container::{ContainerSpec, Mount, Namespaces, NetworkMode, Processes};
 
 /// Docker's default for one scheduling period, in microseconds.
 const CPU_PERIOD: i64 = 100_000;
@@ -46,7 +46,11 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
             Namespaces::Host => "host".to_owned(),
             Namespaces::Container(id) => format!("container:{id}"),
         }),
-        pid_mode: isolation.host_pid.then(|| "host".to_owned()),
+        pid_mode: match &isolation.processes {
+            Processes::Own => None,
+            Processes::Host => Some("host".to_owned()),
+            Processes::Container(id) => Some(format!("container:{id}")),
+        },
         extra_hosts: some(&hosts),
         dns: some(&isolation.dns_servers),
         dns_search: some(&isolation.dns_searches),

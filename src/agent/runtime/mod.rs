@@ -20,7 +20,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 pub use container::{
-    Container, ContainerSpec, Exited, Isolation, Mount, Namespaces, NetworkMode, Resources, Security, State,
+    Container, ContainerSpec, Exited, Isolation, Mount, Namespaces, NetworkMode, Processes, Resources, Security, State,
 };
 pub use docker::Docker;
 pub use error::RuntimeError;

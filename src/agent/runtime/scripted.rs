@@ -117,6 +117,17 @@ impl Scripted {
         }
     }
 
+    /// Waits until the container does not run.
+    async fn ended(&self, id: &str) {
+        let mut changes = self.changed.subscribe();
+        while self.world().running(id).is_ok() {
+            // A reader that is too slow has missed changes, and looks again.
+            if let Err(broadcast::error::RecvError::Closed) = changes.recv().await {
+                return;
+            }
+        }
+    }
+
     fn tell(&self, change: Option<Change>) {
         if let Some(change) = change {
             // Nobody listening is fine: who starts to listen lists first.
@@ -356,7 +367,9 @@ impl Runtime for Scripted {
         let lines = lines.into_iter().skip(first).map(|(at, line)| Ok(Bytes::from(format!("{at} {line}\n"))));
         let lines = futures::stream::iter(lines);
         // A scripted container writes at its start only, so a follower waits for its end without more to say.
-        if query.follow { lines.chain(futures::stream::pending()).boxed() } else { lines.boxed() }
+        let (this, id) = (self.clone(), id.to_owned());
+        let end = futures::stream::once(async move { this.ended(&id).await }).filter_map(|()| async { None });
+        if query.follow { lines.chain(end).boxed() } else { lines.boxed() }
     }
 
     fn ensure_network<'a>(&'a self, spec: &'a NetworkSpec) -> Answer<'a, Network> {

@@ -35,7 +35,9 @@ impl Worker {
             Action::CreateSandbox { attempt } => Box::pin(make::sandbox(context, pod, attempt)),
             Action::Start { container, attempt, backoff } => {
                 let Some(sandbox) = self.seen.running_sandbox() else { return };
+                let target = spec::target(&pod, &container).and_then(|target| self.seen.latest(target));
                 let place = make::Place {
+                    target: target.filter(|target| target.is_running()).map(|target| target.id.clone()),
                     sandbox: sandbox.id.clone(),
                     address: sandbox.address,
                     attempt,

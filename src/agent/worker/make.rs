@@ -18,6 +18,8 @@ use crate::agent::{blueprint, environment, sources, volumes};
 pub struct Place {
     pub sandbox: String,
     pub address: Option<IpAddr>,
+    /// The container whose processes this one sees.
+    pub target: Option<String>,
     pub attempt: u32,
     pub backoff_seconds: i64,
     pub cancel: CancellationToken,
@@ -60,8 +62,9 @@ pub async fn container(context: Arc<Context>, pod: Arc<Pod>, name: String, place
 
 async fn start(context: &Context, pod: &Pod, name: &str, place: Place) -> Result<String, (Option<String>, Problem)> {
     let plain = |problem: Problem| (None, problem);
-    let (definition, _) = spec::container(pod, name)
+    let definition = spec::any_container(pod, name)
         .ok_or_else(|| plain(Problem::new("CreateContainerConfigError", "the pod has no such container")))?;
+    let definition = definition.as_ref();
     let subject = || Subject::container(pod, name);
     images::ensure(context, pod, definition, &place.cancel).await.map_err(plain)?;
     let config_error = |message: String| {
@@ -85,6 +88,7 @@ async fn start(context: &Context, pod: &Pod, name: &str, place: Place) -> Result
         attempt: place.attempt,
         backoff_seconds: place.backoff_seconds,
         sandbox: &place.sandbox,
+        target: place.target.as_deref(),
         agent_id: &context.agent_id,
         env,
         mounts,

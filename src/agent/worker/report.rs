@@ -79,7 +79,15 @@ async fn write(context: &Context, pod: &Pod, status: &PodStatus) -> Result<(), A
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
     let mut status = json!(status);
     // A merge patch keeps what it does not name.
-    for field in ["podIP", "podIPs", "hostIP", "hostIPs", "initContainerStatuses", "containerStatuses"] {
+    for field in [
+        "podIP",
+        "podIPs",
+        "hostIP",
+        "hostIPs",
+        "initContainerStatuses",
+        "containerStatuses",
+        "ephemeralContainerStatuses",
+    ] {
         if status.get(field).is_none() {
             status[field] = serde_json::Value::Null;
         }

@@ -9,6 +9,7 @@ use super::ownership;
 use super::request;
 use super::strategy::{StatusScope, Strategy};
 use super::transaction::Transaction;
+use super::validation;
 use super::warnings;
 use crate::object::kinds::Subresource;
 use crate::object::{ApiError, ObjectKey, Reason, kinds};
@@ -31,7 +32,7 @@ impl Transaction {
     pub fn update(&mut self, target: &Target, mut object: Value, options: WriteOptions) -> Result<(), ApiError> {
         let key = &target.key;
         match target.subresource {
-            None | Some(Subresource::Status) => {}
+            None | Some(Subresource::Status | Subresource::EphemeralContainers) => {}
             Some(Subresource::Scale) => return self.update_scale(key, object, options),
             Some(Subresource::Finalize) => return self.finalize_namespace(key, &object),
             Some(_) => return Err(not_allowed()),
@@ -85,6 +86,7 @@ impl Transaction {
         }
         let mut next = match target.subresource {
             Some(Subresource::Status) => with_status(&strategy, current, object),
+            Some(Subresource::EphemeralContainers) => with_ephemeral(current, object),
             _ => without_status(&strategy, current, object),
         };
         keep_metadata(current, &mut next);
@@ -95,12 +97,14 @@ impl Transaction {
         if key.kind == kinds::SERVICE && target.subresource.is_none() {
             self.allocate(&mut next, Some(current))?;
         }
-        if target.subresource.is_none() && strategy.counts(&next, current) {
+        let specified = matches!(target.subresource, None | Some(Subresource::EphemeralContainers));
+        if specified && strategy.counts(&next, current) {
             let generation = current["metadata"]["generation"].as_i64().unwrap_or(0);
             next["metadata"]["generation"] = json!(generation + 1);
         }
         let causes = match target.subresource {
             Some(Subresource::Status) => admit::validate_status(key.kind, &next, current),
+            Some(Subresource::EphemeralContainers) => validation::ephemeral(&next, current),
             _ => admit::validate_change(key.kind, &next, current),
         };
         if !causes.is_empty() {
@@ -181,6 +185,22 @@ fn with_status(strategy: &Strategy, current: &Value, mut object: Value) -> Value
             Value::Null => {}
             owners => next["metadata"]["managedFields"] = owners,
         },
+    }
+    next
+}
+
+/// A write to `pods/ephemeralcontainers` changes these alone.
+fn with_ephemeral(current: &Value, mut object: Value) -> Value {
+    let mut next = current.clone();
+    if let Some(spec) = next["spec"].as_object_mut() {
+        match object["spec"]["ephemeralContainers"].take() {
+            Value::Null => spec.remove("ephemeralContainers"),
+            containers => spec.insert("ephemeralContainers".into(), containers),
+        };
+    }
+    match object["metadata"]["managedFields"].take() {
+        Value::Null => {}
+        owners => next["metadata"]["managedFields"] = owners,
     }
     next
 }

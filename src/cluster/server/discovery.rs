@@ -99,6 +99,7 @@ fn resource(kind: &'static Kind) -> Resource {
 fn sub(kind: &'static Kind, subresource: Subresource) -> Sub {
     const READ_WRITE: &[&str] = &["get", "patch", "update"];
     const STREAM: &[&str] = &["create", "get"];
+    const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
     let (group, version, named, verbs): (_, _, _, &'static [&'static str]) = match subresource {
         Subresource::Status => (kind.group, kind.version, kind.kind, READ_WRITE),
         Subresource::Scale => ("autoscaling", "v1", "Scale", READ_WRITE),
@@ -109,9 +110,19 @@ fn sub(kind: &'static Kind, subresource: Subresource) -> Sub {
         Subresource::Attach => ("", "v1", "PodAttachOptions", STREAM),
         Subresource::PortForward => ("", "v1", "PodPortForwardOptions", STREAM),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
+        Subresource::EphemeralContainers => (kind.group, kind.version, kind.kind, READ_WRITE),
+        Subresource::Proxy => ("", "v1", proxy_options(kind), PROXY),
         Subresource::Finalize => (kind.group, kind.version, kind.kind, &["update"]),
     };
     Sub { name: subresource.as_str(), group, version, kind: named, verbs }
+}
+
+fn proxy_options(kind: &'static Kind) -> &'static str {
+    match kind.kind {
+        "Node" => "NodeProxyOptions",
+        "Service" => "ServiceProxyOptions",
+        _ => "PodProxyOptions",
+    }
 }
 
 pub async fn core(headers: HeaderMap) -> Response {

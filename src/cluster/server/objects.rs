@@ -36,6 +36,9 @@ async fn route(server: &Server, at: &Attributes, request: Request) -> Result<Res
     if kind.namespaced == at.namespace.is_empty() {
         return Err(answer::no_such_resource());
     }
+    if at.subresource == Subresource::Proxy.as_str() && kind.has(Subresource::Proxy) {
+        return streams::proxy(server, kind, at, request).await;
+    }
     let key = ObjectKey::new(kind, at.namespace.clone(), at.name.clone());
     if at.subresource.is_empty() {
         return object(server, key, at, request).await;
@@ -107,11 +110,12 @@ async fn subresource(
     request: Request,
 ) -> Result<Response, ApiError> {
     match (subresource, at.verb) {
-        (Subresource::Status, "get") => get(server, &key, &request),
-        (Subresource::Status | Subresource::Scale | Subresource::Finalize, "update") => {
-            write::update(server, &write::target(key, Some(subresource)), request).await
-        }
-        (Subresource::Status | Subresource::Scale, "patch") => {
+        (Subresource::Status | Subresource::EphemeralContainers, "get") => get(server, &key, &request),
+        (
+            Subresource::Status | Subresource::Scale | Subresource::Finalize | Subresource::EphemeralContainers,
+            "update",
+        ) => write::update(server, &write::target(key, Some(subresource)), request).await,
+        (Subresource::Status | Subresource::Scale | Subresource::EphemeralContainers, "patch") => {
             write::patch(server, &write::target(key, Some(subresource)), request).await
         }
         (Subresource::Scale, "get") => Ok(answer::value(StatusCode::OK, &server.registry.scale(&key)?)),

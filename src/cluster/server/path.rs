@@ -95,7 +95,9 @@ impl Attributes {
         self.namespace = namespace.to_owned();
         self.resource = at(0);
         self.name = at(1);
-        self.subresource = parts.get(2..).unwrap_or_default().join("/");
+        // What follows a proxy is for whoever is behind it.
+        let subresource = parts.get(2..).unwrap_or_default();
+        self.subresource = if at(2) == "proxy" { at(2) } else { subresource.join("/") };
     }
 }
 
@@ -164,6 +166,7 @@ mod tests {
             ("PATCH", "/apis/apps/v1/namespaces/d/deployments/w/scale", "patch apps/v1 deployments/scale d w"),
             ("GET", "/api/v1/nodes/n%2E1", "get /v1 nodes/  n.1"),
             ("GET", "/apis/apps/v1", "get apps/v1 /  "),
+            ("GET", "/api/v1/namespaces/d/services/web:80/proxy/a/b", "get /v1 services/proxy d web:80"),
             ("GET", "/version", "get / /  "),
         ];
         for (method, uri, want) in cases {

@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures::future::join_all;
 use tokio::time::{sleep, timeout};
 
 use super::{Usages, rates};
 use crate::cluster::server::{Links, NodeStreams};
-use crate::streams::{Measurement, Message, Request};
+use crate::streams::{Measurement, Request, measurement};
 
 const PERIOD: Duration = Duration::from_secs(10);
 /// The first rate of a node needs two measurements: the second is not waited for so long.
 const FIRST: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(20);
-/// The largest measurement that is read: some ten thousand containers.
-const LARGEST: usize = 8 * 1024 * 1024;
 
 /// Runs until it is dropped.
 pub async fn collect(links: Links, usages: Usages) {
@@ -51,17 +48,8 @@ pub async fn collect(links: Links, usages: Usages) {
 
 async fn measure(links: &Links, node: &str) -> Option<Measurement> {
     let asking = async {
-        let mut opened = links.open(node, Request::Measure).await.map_err(|error| error.to_string())?;
-        let mut json = BytesMut::new();
-        while let Some(message) = opened.pair.receiver.next().await.map_err(|error| error.to_string())? {
-            if let Message::Output(data) = message {
-                json.extend_from_slice(&data);
-            }
-            if json.len() > LARGEST {
-                return Err("the measurement is too large".to_owned());
-            }
-        }
-        serde_json::from_slice(&json).map_err(|error| error.to_string())
+        let opened = links.open(node, Request::Measure).await.map_err(|error| error.to_string())?;
+        measurement(opened).await
     };
     match timeout(ANSWER, asking).await {
         Ok(Ok(measured)) => Some(measured),

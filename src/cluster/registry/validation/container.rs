@@ -59,6 +59,47 @@ pub fn init(spec: &Value, around: &Surroundings<'_>, at: Path<'_>, found: &mut F
     }
 }
 
+/// The containers that are added to a pod that runs, to look into it.
+pub fn ephemeral(spec: &Value, around: &Surroundings<'_>, at: Path<'_>, found: &mut Findings) {
+    const NEVER: [&str; 8] = [
+        "ports",
+        "livenessProbe",
+        "readinessProbe",
+        "startupProbe",
+        "lifecycle",
+        "resources",
+        "resizePolicy",
+        "restartPolicy",
+    ];
+    let others = list(spec, "containers").iter().chain(list(spec, "initContainers"));
+    let others: BTreeSet<&str> = others.map(|c| text(c, "name")).collect();
+    let mut names = others.clone();
+    for (index, container) in list(spec, "ephemeralContainers").iter().enumerate() {
+        let at = at.index(index);
+        common(container, around, at, found);
+        unique_name(container, &mut names, at, found);
+        let is_set = |value: &Value| match value {
+            Value::Null => false,
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(members) => !members.is_empty(),
+            _ => true,
+        };
+        for field in NEVER.into_iter().filter(|field| is_set(&container[*field])) {
+            found.forbidden(at.child(field), "cannot be set for an Ephemeral Container");
+        }
+        let target = text(container, "targetContainerName");
+        if !target.is_empty() && !others.contains(target) {
+            found.not_found(at.child("targetContainerName"), target);
+        }
+        for (index, mount) in list(container, "volumeMounts").iter().enumerate() {
+            let at = at.child("volumeMounts");
+            for field in ["subPath", "subPathExpr"].into_iter().filter(|field| !text(mount, field).is_empty()) {
+                found.forbidden(at.index(index).child(field), "cannot be set for an Ephemeral Container");
+            }
+        }
+    }
+}
+
 fn unique_name<'a>(container: &'a Value, names: &mut BTreeSet<&'a str>, at: Path<'_>, found: &mut Findings) {
     let name = text(container, "name");
     if !name.is_empty() && !names.insert(name) {

@@ -10,6 +10,7 @@ mod data;
 mod disruption;
 mod endpoints;
 mod environment;
+mod ephemeral;
 mod field;
 pub mod format;
 mod job;
@@ -147,6 +148,13 @@ pub fn status(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
         metadata::update(new, old, &mut found);
     }
     workload_status::check(kind, new, old, &mut found);
+    found.into_causes()
+}
+
+/// What is wrong with a pod that is to have other ephemeral containers than `old`.
+pub fn ephemeral(new: &Value, old: &Value) -> Vec<Cause> {
+    let mut found = Findings::default();
+    ephemeral::update(new, old, &mut found);
     found.into_causes()
 }
 

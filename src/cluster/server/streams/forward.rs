@@ -181,18 +181,17 @@ async fn pairs(mut connection: spdy::Connection, pod: Pod) {
 
 /// One connection, from its pair of streams to the port.
 async fn carry(error: Stream, data: Stream, pod: Pod) {
-    let failure = match data.header("port").parse::<u16>() {
-        Ok(port @ 1..) => match pod.dial(port).await {
-            Ok(opened) => {
-                join(opened, data).await;
-                None
-            }
-            Err(why) => Some(why),
-        },
-        _ => Some(format!("unable to parse port {:?}", data.header("port"))),
+    let dialled = match data.header("port").parse::<u16>() {
+        Ok(port @ 1..) => pod.dial(port).await,
+        _ => Err(format!("unable to parse port {:?}", data.header("port"))),
     };
-    if let Some(why) = failure {
-        error.writer.send(Bytes::from(why)).await;
+    match dialled {
+        Ok(opened) => join(opened, data).await,
+        Err(why) => {
+            error.writer.send(Bytes::from(why)).await;
+            // A client waits for the end of the data before it looks at the error.
+            data.writer.finish().await;
+        }
     }
     error.writer.finish().await;
 }
