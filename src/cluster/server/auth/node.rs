@@ -22,7 +22,7 @@ pub fn may(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>, fiel
     match (ask.group, ask.resource, ask.subresource) {
         ("", "nodes", "") => ask.verb == "create" || own && (reads || writes || ask.verb == "delete"),
         ("", "nodes", "status") => own && (reads || writes),
-        ("", "nodes", "connect") => own && request.verb == "create",
+        ("", "nodes", "connect") => own && ask.verb == "create",
         ("", "pods", "") if matches!(ask.verb, "list" | "watch") => {
             fields.split(',').any(|term| term.strip_prefix("spec.nodeName=") == Some(node))
         }
