@@ -7,6 +7,7 @@ use super::deployment::DeploymentController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
 use super::garbage::GarbageCollector;
+use super::job::{JobController, TtlController};
 use super::namespace::{AccountController, NamespaceController};
 use super::node::{EvictionController, GoneController, LifeController};
 use super::replica_set::ReplicaSetController;
@@ -42,6 +43,8 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
     let counters = vec![
         ("deployment", engine::start(DeploymentController::new(registry), store, tasks)),
         ("replicaset", engine::start(ReplicaSetController::new(registry), store, tasks)),
+        ("job", engine::start(JobController::new(registry), store, tasks)),
+        ("ttl-after-finished", engine::start(TtlController::new(registry), store, tasks)),
         ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),
         ("namespace", engine::start(NamespaceController::new(registry), store, tasks)),

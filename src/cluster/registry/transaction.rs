@@ -115,7 +115,8 @@ impl Transaction {
         }
     }
 
-    pub(super) fn exists(&self, key: &ObjectKey) -> bool {
+    /// Whether the steps so far leave an object of this key.
+    pub fn exists(&self, key: &ObjectKey) -> bool {
         match self.pending.get(key) {
             Some(step) => step.after.is_some(),
             None => self.base.get(key).is_some(),

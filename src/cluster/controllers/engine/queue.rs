@@ -38,15 +38,20 @@ pub struct Queue {
 struct Running {
     /// The revision of the snapshot that the run decides from.
     seen: Revision,
-    again: bool,
+    /// How soon the key is to run again because of changes that the run has not seen.
+    again: Option<Duration>,
 }
 
 impl Queue {
-    /// Asks for a run of `key` because of a change at revision `at`.
-    pub fn add(&mut self, key: ObjectKey, at: Revision) {
+    /// Asks for a run of `key` within `wait` because of a change at revision `at`. A run that comes sooner for
+    /// another reason sees the change, too, and is all that is needed.
+    pub fn add_after(&mut self, key: ObjectKey, at: Revision, wait: Duration, now: Instant) {
         match self.running.get_mut(&key) {
-            Some(run) => run.again |= at > run.seen,
-            None => self.enqueue(key),
+            Some(run) if at > run.seen => run.again = Some(run.again.map_or(wait, |again| again.min(wait))),
+            Some(_) => {}
+            None if wait.is_zero() => self.enqueue(key),
+            None if self.queued.contains(&key) => {}
+            None => self.set_timer(key, now + wait),
         }
     }
 
@@ -72,13 +77,13 @@ impl Queue {
         let key = self.ready.pop_front()?;
         self.queued.remove(&key);
         self.cancel_timer(&key);
-        self.running.insert(key.clone(), Running { seen, again: false });
+        self.running.insert(key.clone(), Running { seen, again: None });
         Some(key)
     }
 
     /// Takes back a key whose run has ended. A later time that an earlier run asked for is void: each run says anew.
     pub fn finish(&mut self, key: ObjectKey, outcome: Outcome, now: Instant) {
-        let again = self.running.remove(&key).is_some_and(|run| run.again);
+        let again = self.running.remove(&key).and_then(|run| run.again);
         let pause = match outcome {
             Outcome::Done | Outcome::After(_) => {
                 self.failures.remove(&key);
@@ -90,11 +95,10 @@ impl Queue {
                 Some(pause_after(*failures))
             }
         };
-        if again {
-            self.enqueue(key);
-        } else if let Some(pause) = pause {
-            self.timers.insert((now + pause, key.clone()));
-            self.due.insert(key, now + pause);
+        match again.into_iter().chain(pause).min() {
+            _ if again == Some(Duration::ZERO) => self.enqueue(key),
+            Some(wait) => self.set_timer(key, now + wait),
+            None => {}
         }
     }
 
@@ -110,6 +114,16 @@ impl Queue {
         if self.queued.insert(key.clone()) {
             self.ready.push_back(key);
         }
+    }
+
+    /// The key is due at `at`, or at an earlier time that was set before.
+    fn set_timer(&mut self, key: ObjectKey, at: Instant) {
+        if self.due.get(&key).is_some_and(|due| *due <= at) {
+            return;
+        }
+        self.cancel_timer(&key);
+        self.timers.insert((at, key.clone()));
+        self.due.insert(key, at);
     }
 
     fn cancel_timer(&mut self, key: &ObjectKey) {
@@ -133,11 +147,15 @@ mod tests {
         ObjectKey::new(kinds::POD, "d", name)
     }
 
-    #[test]
-    fn a_key_that_is_added_twice_runs_once() {
+    fn add(queue: &mut Queue, at: Revision) {
+        queue.add_after(key("a"), at, Duration::ZERO, Instant::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_added_twice_runs_once() {
         let mut queue = Queue::default();
-        queue.add(key("a"), Revision(1));
-        queue.add(key("a"), Revision(2));
+        add(&mut queue, Revision(1));
+        add(&mut queue, Revision(2));
         assert_eq!(queue.start(Revision(2)), Some(key("a")));
         assert_eq!(queue.start(Revision(2)), None);
     }
@@ -146,9 +164,9 @@ mod tests {
     async fn a_running_key_runs_again_only_for_what_its_snapshot_does_not_hold() {
         let mut queue = Queue::default();
         for (change, again) in [(4, false), (5, false), (6, true)] {
-            queue.add(key("a"), Revision(1));
+            add(&mut queue, Revision(1));
             queue.start(Revision(5));
-            queue.add(key("a"), Revision(change));
+            add(&mut queue, Revision(change));
             assert!(!queue.has_ready(), "one run at a time");
             queue.finish(key("a"), Outcome::Done, Instant::now());
             assert_eq!(queue.start(Revision(9)).is_some(), again, "change at {change}");
@@ -160,7 +178,7 @@ mod tests {
     async fn failures_in_a_row_wait_longer_and_a_success_forgets_them() {
         let mut queue = Queue::default();
         let now = Instant::now();
-        queue.add(key("a"), Revision(1));
+        add(&mut queue, Revision(1));
         for millis in [5, 10, 20, 40] {
             queue.start(Revision(1));
             queue.finish(key("a"), Outcome::Failed, now);
@@ -170,7 +188,7 @@ mod tests {
         }
         queue.start(Revision(1));
         queue.finish(key("a"), Outcome::Done, now);
-        queue.add(key("a"), Revision(2));
+        add(&mut queue, Revision(2));
         queue.start(Revision(2));
         queue.finish(key("a"), Outcome::Failed, now);
         assert_eq!(queue.next_due(), Some(now + FIRST_PAUSE));
@@ -181,13 +199,29 @@ mod tests {
     async fn each_run_says_anew_when_the_next_is_due() {
         let mut queue = Queue::default();
         let now = Instant::now();
-        queue.add(key("a"), Revision(1));
+        add(&mut queue, Revision(1));
         queue.start(Revision(1));
         queue.finish(key("a"), Outcome::After(Duration::from_secs(9)), now);
-        queue.add(key("a"), Revision(2));
+        add(&mut queue, Revision(2));
         queue.start(Revision(2));
         assert_eq!(queue.next_due(), None);
         queue.finish(key("a"), Outcome::Done, now);
         assert_eq!(queue.next_due(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_that_may_wait_are_one_run_and_do_not_hold_up_others() {
+        let mut queue = Queue::default();
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        queue.add_after(key("a"), Revision(1), second, now);
+        queue.add_after(key("a"), Revision(2), second, now + second / 2);
+        assert_eq!(queue.next_due(), Some(now + second), "the first change sets the time");
+        add(&mut queue, Revision(3));
+        assert!(queue.start(Revision(3)).is_some());
+        assert_eq!(queue.next_due(), None, "the run saw what was waiting");
+        queue.add_after(key("a"), Revision(4), second, now);
+        queue.finish(key("a"), Outcome::After(second * 9), now);
+        assert_eq!(queue.next_due(), Some(now + second));
     }
 }

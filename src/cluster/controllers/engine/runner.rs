@@ -154,8 +154,8 @@ impl<C: Controller> Engine<C> {
     }
 
     fn enqueue(&mut self, index: usize, event: &Event) {
-        for key in self.sources[index].keys(&self.store.snapshot(), event) {
-            self.queue.add(key, event.revision);
+        for (key, wait) in self.sources[index].keys(&self.store.snapshot(), event) {
+            self.queue.add_after(key, event.revision, wait, Instant::now());
         }
     }
 
@@ -175,8 +175,8 @@ impl<C: Controller> Engine<C> {
         for object in snapshot.list(kind, "") {
             let revision = snapshot.revision();
             let event = Event { revision, change: Change::Added, object: object.clone(), previous: None };
-            for key in self.sources[index].keys(&snapshot, &event) {
-                self.queue.add(key, revision);
+            for (key, wait) in self.sources[index].keys(&snapshot, &event) {
+                self.queue.add_after(key, revision, wait, Instant::now());
             }
         }
         let events = stream::unfold(Some(watch), move |watch| async move {

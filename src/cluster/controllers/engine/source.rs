@@ -1,9 +1,11 @@
 //! What a controller listens to: the changes of one kind, each turned into the keys that it concerns.
 
+use std::time::Duration;
+
 use crate::cluster::store::{Event, Snapshot};
 use crate::object::{Kind, ObjectKey};
 
-type Keys = dyn Fn(&Snapshot, &Event) -> Vec<ObjectKey> + Send + Sync;
+type Keys = dyn Fn(&Snapshot, &Event) -> Vec<(ObjectKey, Duration)> + Send + Sync;
 
 /// One kind, and which keys a change of one of its objects concerns.
 ///
@@ -19,6 +21,17 @@ impl Source {
         kind: &'static Kind,
         keys: impl Fn(&Snapshot, &Event) -> Vec<ObjectKey> + Send + Sync + 'static,
     ) -> Self {
+        let now = move |snapshot: &Snapshot, event: &Event| -> Vec<(ObjectKey, Duration)> {
+            keys(snapshot, event).into_iter().map(|key| (key, Duration::ZERO)).collect()
+        };
+        Self { kind, keys: Box::new(now) }
+    }
+
+    /// The same with a time for each key that its run may wait for more changes, so that one run sees them all.
+    pub fn batched(
+        kind: &'static Kind,
+        keys: impl Fn(&Snapshot, &Event) -> Vec<(ObjectKey, Duration)> + Send + Sync + 'static,
+    ) -> Self {
         Self { kind, keys: Box::new(keys) }
     }
 
@@ -27,7 +40,7 @@ impl Source {
         Self::new(kind, |_, event| vec![event.object.key.clone()])
     }
 
-    pub(super) fn keys(&self, snapshot: &Snapshot, event: &Event) -> Vec<ObjectKey> {
+    pub(super) fn keys(&self, snapshot: &Snapshot, event: &Event) -> Vec<(ObjectKey, Duration)> {
         (self.keys)(snapshot, event)
     }
 }
