@@ -61,6 +61,12 @@ impl Script {
                 tokio::time::sleep(Duration::from_secs(action["seconds"].as_u64().unwrap())).await;
                 Ok(())
             }
+            "wait-until-next-minute" => {
+                let second = cluster.registry.clock().now().as_second();
+                let seconds = 60 - second.rem_euclid(60) + action["plusSeconds"].as_i64().unwrap_or(0);
+                tokio::time::sleep(Duration::from_secs(seconds.try_into().unwrap())).await;
+                Ok(())
+            }
             "set-owners" => set_owners(cluster, action).await,
             other => Err(unknown(other)),
         };

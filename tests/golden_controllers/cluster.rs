@@ -15,6 +15,8 @@ use windlass::tasks::Tasks;
 pub const NAMESPACE: &str = "test";
 /// A cluster in which nothing was written for this long has settled.
 const QUIET: Duration = Duration::from_secs(1);
+/// The same where Jobs are: the ends of their pods are counted a second later.
+pub const QUIET_WITH_JOBS: Duration = Duration::from_millis(2100);
 
 /// Who gives pods their node.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub struct Cluster {
     pub registry: Registry,
     pub tasks: Tasks,
     pub controllers: Controllers,
+    pub quiet: Duration,
     binding: Binding,
 }
 
@@ -47,7 +50,7 @@ impl Cluster {
         registry.create(&admin(), kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
         let tasks = Tasks::default();
         let controllers = start_parts(&registry, &tasks, binding);
-        Self { registry, tasks, controllers, binding }
+        Self { registry, tasks, controllers, quiet: QUIET, binding }
     }
 
     /// Stops the controllers and starts new ones, as a crash of the control plane does.
@@ -61,7 +64,7 @@ impl Cluster {
     pub async fn settle(&self) {
         loop {
             let before = self.registry.store().revision();
-            tokio::time::sleep(QUIET).await;
+            tokio::time::sleep(self.quiet).await;
             if self.registry.store().revision() == before {
                 break;
             }

@@ -19,10 +19,13 @@ pub struct Picture {
     sets: Watch,
     pods: Watch,
     revisions: Watch,
+    jobs: Watch,
     /// ReplicaSets that Deployments made, by name: rs-a, rs-b and so on, in order of creation.
     ids: BTreeMap<String, String>,
     /// ControllerRevisions, by name: cr-a, cr-b and so on, in order of creation.
     revision_ids: BTreeMap<String, String>,
+    /// Jobs that CronJobs made, by name: NAME-<time>.
+    timed: BTreeMap<String, String>,
     /// Generated names of pods; those of a StatefulSet's are its own while it controls them.
     generated: Vec<String>,
     /// All pods in order of creation.
@@ -45,7 +48,9 @@ impl Picture {
             sets: store.watch(kinds::REPLICA_SET, from).unwrap(),
             pods: store.watch(kinds::POD, from).unwrap(),
             revisions: store.watch(kinds::CONTROLLER_REVISION, from).unwrap(),
+            jobs: store.watch(kinds::JOB, from).unwrap(),
             ids: BTreeMap::new(),
+            timed: BTreeMap::new(),
             revision_ids: BTreeMap::new(),
             generated: Vec::new(),
             order: HashMap::new(),
@@ -70,6 +75,12 @@ impl Picture {
             if event.change == Change::Added {
                 let letter = char::from(b'a' + u8::try_from(self.revision_ids.len()).unwrap());
                 self.revision_ids.insert(event.object.key.name.clone(), format!("cr-{letter}"));
+            }
+        }
+        while let Some(Ok(event)) = self.jobs.next().now_or_never() {
+            let owner = event.object.meta.controller();
+            if let Some(owner) = owner.filter(|owner| event.change == Change::Added && owner.kind == "CronJob") {
+                self.timed.insert(event.object.key.name.clone(), format!("{}-<time>", owner.name));
             }
         }
         while let Some(Ok(event)) = self.pods.next().now_or_never() {
@@ -112,6 +123,7 @@ impl Picture {
             "owner" => *want == self.owner(pod),
             "phase" => *want == phase(pod),
             "node" => *want == pod["spec"]["nodeName"],
+            "index" => *want == index(pod),
             other => panic!("the replay does not select by {other}"),
         }
     }
@@ -141,6 +153,7 @@ impl Picture {
         for row in workloads::rows() {
             for object in cluster.list(row.kind) {
                 let mut drawn = row.draw(&object);
+                drawn["name"] = json!(self.anonymous(object["metadata"]["name"].as_str().unwrap()));
                 drawn["owner"] = self.owner(&object);
                 drawn["status"] = self.status(&object);
                 drawn["conditions"] = json!(self.conditions(&object));
@@ -186,6 +199,8 @@ impl Picture {
                 drawn["name"] = json!(name);
             }
             drawn["revision"] = self.revision(&pod["metadata"]["labels"][REVISION_HASH]);
+            drawn["index"] = index(&pod);
+            drawn["finalizers"] = pod["metadata"]["finalizers"].clone();
             match counted.iter_mut().find(|(same, _)| *same == drawn) {
                 Some((_, count)) => *count += 1,
                 None => counted.push((drawn, 1)),
@@ -221,7 +236,8 @@ impl Picture {
                 continue;
             }
             let message = self.anonymous(event["message"].as_str().unwrap_or_default());
-            let event = json!({"object": format!("{}/{name}", about["kind"].as_str().unwrap()), "type": event["type"],
+            let object = format!("{}/{}", about["kind"].as_str().unwrap(), self.anonymous(name));
+            let event = json!({"object": object, "type": event["type"],
                 "reason": event["reason"], "message": message});
             drawn.entry(event.to_string()).or_insert((event, 0)).1 += more;
         }
@@ -319,7 +335,7 @@ impl Picture {
         let name = owner["name"].as_str().unwrap();
         match self.ids.get(name) {
             Some(id) => json!(id),
-            None => json!(format!("{}/{name}", owner["kind"].as_str().unwrap())),
+            None => json!(format!("{}/{}", owner["kind"].as_str().unwrap(), self.anonymous(name))),
         }
     }
 
@@ -329,7 +345,8 @@ impl Picture {
 
     fn anonymous(&self, text: &str) -> String {
         let pods = self.generated.iter().fold(text.to_owned(), |text, name| text.replace(name, "<pod>"));
-        self.ids.iter().fold(pods, |text, (name, id)| text.replace(name, id))
+        let stand_ins = self.ids.iter().chain(&self.timed);
+        stand_ins.fold(pods, |text, (name, id)| text.replace(name, id)).replace(&format!("{NAMESPACE}/"), "<ns>/")
     }
 }
 
@@ -340,6 +357,12 @@ fn sorted(ports: &Value) -> Value {
         ports.sort_by_key(|p| (p["name"].to_string(), p["port"].to_string()));
     }
     ports
+}
+
+/// The completion index of a Job's pod.
+fn index(pod: &Value) -> Value {
+    let text = pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"].as_str();
+    text.and_then(|text| text.parse::<i64>().ok()).map_or(Value::Null, Value::from)
 }
 
 fn mark_deleting(drawn: &mut Value, object: &Value) {

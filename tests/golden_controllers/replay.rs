@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::actions::Script;
-use crate::cluster::{Binding, Cluster};
+use crate::cluster::{Binding, Cluster, QUIET_WITH_JOBS};
 use crate::compare;
 use crate::picture::Picture;
 use crate::report::{self, Tally};
@@ -28,7 +28,10 @@ async fn replay(file: &str, floor: usize) {
 async fn replay_case(case: &Value, nodes: &[Value]) -> Vec<Vec<String>> {
     let own_nodes = case["nodes"].as_array().map(Vec::as_slice);
     let binding = if case["binding"].is_string() { Binding::Everything } else { Binding::Scheduler };
-    let cluster = Cluster::start_with(binding).await;
+    let mut cluster = Cluster::start_with(binding).await;
+    if case["initial"].as_array().unwrap().iter().any(|o| o["apiVersion"] == "batch/v1") {
+        cluster.quiet = QUIET_WITH_JOBS;
+    }
     for node in own_nodes.unwrap_or(nodes) {
         cluster.create(node.clone()).await.unwrap();
     }
@@ -79,7 +82,7 @@ async fn daemon_sets_move_as_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn jobs_move_as_recorded() {
-    replay("job.json", 0).await;
+    replay("job.json", 151).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ pub mod engine;
 
 mod claims;
 mod cluster_roles;
+mod cron_job;
 mod decode;
 mod deployment;
 mod endpoints;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cluster_roles::ClusterRoleController;
+use super::cron_job::CronJobController;
 use super::deployment::DeploymentController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
@@ -44,6 +45,7 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
         ("deployment", engine::start(DeploymentController::new(registry), store, tasks)),
         ("replicaset", engine::start(ReplicaSetController::new(registry), store, tasks)),
         ("job", engine::start(JobController::new(registry), store, tasks)),
+        ("cronjob", engine::start(CronJobController::new(registry), store, tasks)),
         ("ttl-after-finished", engine::start(TtlController::new(registry), store, tasks)),
         ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),

@@ -69,7 +69,8 @@ impl Controller for CronJobController {
                     plan.status.active.get_or_insert_default().push(reference);
                 }
                 Err(failure) => {
-                    plan.status.last_schedule_time = cron_job.status.as_ref().and_then(|s| s.last_schedule_time.clone());
+                    plan.status.last_schedule_time =
+                        cron_job.status.as_ref().and_then(|s| s.last_schedule_time.clone());
                     if !is_namespace_terminating(&failure) {
                         plan.notes.push(Note::warning("FailedCreate", format!("Error creating job: {failure}")));
                         refusal = Some(failure);

@@ -62,9 +62,8 @@ pub fn timing(spec: &CronJobSpec) -> Result<(cron::Schedule, TimeZone), Note> {
             Note::warning("UnknownTimeZone", format!("invalid timeZone: {name:?}: unknown time zone {name}"))
         })?,
     };
-    let unreadable = |why| {
-        Note::warning("UnparseableSchedule", format!("unparseable schedule: {:?} : {why}", spec.schedule))
-    };
+    let unreadable =
+        |why| Note::warning("UnparseableSchedule", format!("unparseable schedule: {:?} : {why}", spec.schedule));
     Ok((cron::parse(&spec.schedule).map_err(unreadable)?, zone))
 }
 
