@@ -87,11 +87,11 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
         }
         None => None,
     };
+    let (links, usages) = (Links::new(tasks), Usages::default());
     controllers::start(registry.clone(), tasks);
     scheduler::start(registry.clone(), tasks);
 
     let node = Arc::new(LocalNode::new(config.node_name.clone(), &config.data_dir, config.runtime));
-    let (links, usages) = (Links::new(tasks), Usages::default());
     let (ready, is_ready) = watch::channel(false);
     let metrics = Metrics::default();
     metrics.observe_store(store.clone());

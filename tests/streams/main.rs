@@ -2,8 +2,10 @@
 //! crate, against the whole program with scripted containers, on nodes in and out of the process.
 
 mod clients;
+mod docker;
 mod forwards;
 mod hostile;
+mod proxies;
 mod remote;
 mod usage;
 mod world;

@@ -33,6 +33,7 @@ pub struct World {
     running: Running,
     far_tasks: Tasks,
     folder: TempDir,
+    kubectl: Kubectl,
     /// What the pods' port 8080 really is: sends back what it gets.
     echo: SocketAddr,
     tasks: Tasks,
@@ -67,6 +68,41 @@ pub fn programs() -> Vec<PathBuf> {
     found
 }
 
+/// How kubectl reaches a cluster.
+pub struct Kubectl {
+    pub home: PathBuf,
+    pub kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    pub fn command(&self, program: &Path, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(program);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", &self.home).env("KUBECONFIG", &self.kubeconfig);
+        command.arg("--cache-dir").arg(self.home.join("cache").join(program.file_name().unwrap()));
+        command.args(arguments).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs kubectl to its end with this input.
+    pub async fn run(&self, program: &Path, arguments: &[&str], input: &[u8]) -> Said {
+        let mut child = self.command(program, arguments).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let feeding = async move {
+            // A command that takes no input may be gone already.
+            let _ = stdin.write_all(&input).await;
+            drop(stdin);
+        };
+        let finishing = async { futures::join!(feeding, child.wait_with_output()).1 };
+        let output = tokio::time::timeout(PATIENCE, finishing).await;
+        let output = output.unwrap_or_else(|_| panic!("{} {arguments:?} hangs", program.display())).unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        Said { out: output.stdout, err, code: output.status.code().unwrap_or(-1) }
+    }
+}
+
 impl World {
     pub async fn start() -> Self {
         let (clock, folder) = (Clock::start(), tempfile::tempdir().unwrap());
@@ -90,7 +126,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let echo = listener.local_addr().unwrap();
         tasks.spawn("echo", echo_server(listener, tasks.clone()));
-        let world = Self { engine, far_engine, client, running, far_tasks, folder, echo, tasks };
+        let kubectl = Kubectl { home: folder.path().to_owned(), kubeconfig: running.kubeconfig.clone() };
+        let world = Self { engine, far_engine, client, running, far_tasks, folder, kubectl, echo, tasks };
         world.join("n2", &data_dir, clock).await;
         world
     }
@@ -165,30 +202,11 @@ impl World {
     }
 
     pub fn command(&self, program: &Path, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(program);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", self.folder.path()).env("KUBECONFIG", &self.running.kubeconfig);
-        command.arg("--cache-dir").arg(self.folder.path().join("cache").join(program.file_name().unwrap()));
-        command.args(arguments).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+        self.kubectl.command(program, arguments)
     }
 
-    /// Runs kubectl to its end with this input.
     pub async fn kubectl(&self, program: &Path, arguments: &[&str], input: &[u8]) -> Said {
-        let mut child = self.command(program, arguments).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_vec();
-        let feeding = async move {
-            // A command that takes no input may be gone already.
-            let _ = stdin.write_all(&input).await;
-            drop(stdin);
-        };
-        let finishing = async { futures::join!(feeding, child.wait_with_output()).1 };
-        let output = tokio::time::timeout(PATIENCE, finishing).await;
-        let output = output.unwrap_or_else(|_| panic!("{} {arguments:?} hangs", program.display())).unwrap();
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        Said { out: output.stdout, err, code: output.status.code().unwrap_or(-1) }
+        self.kubectl.run(program, arguments, input).await
     }
 
     pub async fn stop(self) {
@@ -198,7 +216,7 @@ impl World {
     }
 }
 
-async fn client_of(kubeconfig: &Path) -> kube::Client {
+pub async fn client_of(kubeconfig: &Path) -> kube::Client {
     let file = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
     kube::Client::try_from(config).unwrap()

@@ -186,7 +186,86 @@ fn sizes(rest: &mut Vec<u8>, data: &[u8]) -> Vec<Size> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::spdy::{Decoder, Encoder, Frame};
     use super::*;
+    use crate::streams::{Ended, pair};
+
+    const ALL: Wanted = Wanted { stdin: true, stdout: true, stderr: true, tty: false };
+
+    fn open(id: u32, kind: &str) -> Frame {
+        Frame::Open { id, fin: false, headers: vec![("streamtype".into(), kind.into())] }
+    }
+
+    fn data(id: u32, text: &'static str, fin: bool) -> Frame {
+        Frame::Data { id, fin, data: Bytes::from_static(text.as_bytes()) }
+    }
+
+    async fn say(client: &mut DuplexStream, frames: &[Frame]) {
+        let mut encoder = Encoder::default();
+        for frame in frames {
+            client.write_all(&encoder.encode(frame)).await.unwrap();
+        }
+    }
+
+    /// As kubectl 1.27 was recorded, `exec -i`.
+    fn recorded() -> Vec<Frame> {
+        let opened = [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")].map(|(id, kind)| open(id, kind));
+        [&opened[..], &[data(3, "stdin-data\n", false), data(3, "", true)]].concat()
+    }
+
+    #[tokio::test]
+    async fn an_exec_of_an_older_kubectl_is_carried_to_its_end() {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let (near, mut node) = pair();
+        let talking = async {
+            say(&mut client, &recorded()).await;
+            assert_eq!(node.receiver.next().await.unwrap(), Some(Message::Input(Bytes::from_static(b"stdin-data\n"))));
+            assert_eq!(node.receiver.next().await.unwrap(), Some(Message::EndOfInput));
+            node.sender.send(Message::Output("out".into())).await;
+            node.sender.send(Message::Errors("err".into())).await;
+            node.sender.send(Message::Ended(Ended::Exited { code: 3 })).await;
+            let (mut decoder, mut bytes) = (Decoder::default(), BytesMut::new());
+            let mut heard: HashMap<u32, (String, bool)> = HashMap::new();
+            while heard.values().filter(|(_, fin)| *fin).count() < 3 {
+                assert!(client.read_buf(&mut bytes).await.unwrap() > 0, "{heard:?}");
+                while let Some(frame) = decoder.decode(&mut bytes).unwrap() {
+                    if let Frame::Data { id, fin, data } = frame {
+                        let of = heard.entry(id).or_default();
+                        of.0 += std::str::from_utf8(&data).unwrap();
+                        of.1 |= fin;
+                    }
+                }
+            }
+            assert_eq!((heard[&5].0.as_str(), heard[&7].0.as_str()), ("out", "err"));
+            assert!(heard[&1].0.contains("command terminated with exit code 3"), "{heard:?}");
+            drop(client);
+        };
+        futures::join!(over_spdy(server, true, ALL, near.into()), talking);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_takes_its_stream_along() {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let (near, node) = pair();
+        let leaving = async {
+            say(&mut client, &recorded()).await;
+            drop(client);
+            node.sender.closed().await;
+        };
+        futures::join!(over_spdy(server, true, ALL, near.into()), leaving);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_opens_its_streams_is_given_up() {
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let (near, node) = pair();
+        say(&mut client, &[open(1, "error"), open(3, "nonsense")]).await;
+        over_spdy(server, true, ALL, near.into()).await;
+        node.sender.closed().await;
+    }
 
     #[test]
     fn sizes_are_read_across_pieces() {

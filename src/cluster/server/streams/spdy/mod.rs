@@ -7,3 +7,5 @@ mod dictionary;
 mod frame;
 
 pub use connection::{Connection, Reader, Stream, Writer, serve};
+#[cfg(test)]
+pub use frame::{Decoder, Encoder, Frame};
