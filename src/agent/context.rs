@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::events::Recorder;
 use super::network::{Bridge, Proxy};
 use super::runtime::{Network, Runtime};
+use super::tokens::Tokens;
 use crate::object::Clock;
 
 /// Bound of one request to the API.
@@ -22,6 +23,7 @@ pub struct Context {
     pub runtime: Arc<dyn Runtime>,
     pub clock: Clock,
     pub events: Recorder,
+    pub tokens: Tokens,
     pub proxy: Proxy,
     pub network: Network,
     /// Where this machine's kernel is ours to configure.

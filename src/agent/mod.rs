@@ -18,6 +18,7 @@ mod sources;
 mod start;
 pub mod streams;
 mod teardown;
+mod tokens;
 mod volumes;
 mod worker;
 

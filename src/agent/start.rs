@@ -14,6 +14,7 @@ use super::node::{self, Health, Heartbeat};
 use super::pods::Pods;
 use super::runtime::{Runtime, RuntimeError};
 use super::streams::{Dialer, Streams, keep_connected};
+use super::tokens::Tokens;
 use crate::object::Clock;
 use crate::tasks::Tasks;
 
@@ -81,6 +82,7 @@ impl Agent {
             runtime: runtime.clone(),
             clock,
             events,
+            tokens: Tokens::default(),
             proxy,
             network: pod_network,
             bridge,

@@ -22,6 +22,8 @@ pub struct Config {
     /// Program ClusterIPs and node ports with nftables.
     pub network: bool,
     pub webhook_secret: Option<Vec<u8>>,
+    /// Where every request to the API is written down.
+    pub audit_log: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]

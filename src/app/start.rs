@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::config::{Config, Repo, Storage};
 use super::node::{LocalNode, Start};
 use crate::cluster::registry::{self, Registry};
-use crate::cluster::server::{self, Api, Identity, Links, Metrics, pki};
+use crate::cluster::server::{self, Api, AuditLog, Identity, Links, Metrics, pki};
 use crate::cluster::store::{BackendError, OpenError, Redb, Store};
 use crate::cluster::usage::{Usages, collect};
 use crate::cluster::{controllers, scheduler};
@@ -48,6 +48,8 @@ pub enum StartError {
     Pki(#[from] pki::PkiError),
     #[error("cannot write {path}: {source}")]
     Kubeconfig { path: PathBuf, source: std::io::Error },
+    #[error("cannot write the audit log {path}: {source}")]
+    AuditLog { path: PathBuf, source: std::io::Error },
     #[error("cannot follow the repository")]
     Sync(#[from] SyncError),
 }
@@ -77,7 +79,8 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
         Storage::Disk => Store::open(Redb::open(config.data_dir.join("store.redb"))?, tasks)?,
         Storage::Memory => Store::in_memory(tasks),
     };
-    let registry = Registry::new(store.clone(), clock);
+    let registry = Registry::new(store.clone(), clock).with_accounts();
+    let authority = pki::Authority::open(&config.data_dir.join("pki"), clock.now())?;
     registry::bootstrap(&registry).await.map_err(StartError::Bootstrap)?;
 
     let syncer = match config.repo {
@@ -89,6 +92,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     };
     let (links, usages) = (Links::new(tasks), Usages::default());
     controllers::start(registry.clone(), tasks);
+    controllers::start_access(&registry, authority.certificate(), tasks);
     scheduler::start(registry.clone(), tasks);
 
     let node = Arc::new(LocalNode::new(config.node_name.clone(), &config.data_dir, config.runtime));
@@ -96,11 +100,19 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     let metrics = Metrics::default();
     metrics.observe_store(store.clone());
     let tokens = Arc::new(server::Tokens::open(&config.data_dir.join("pki"))?);
+    let audit = match &config.audit_log {
+        Some(path) => {
+            let opened = AuditLog::open(path, tasks).await;
+            Some(opened.map_err(|source| StartError::AuditLog { path: path.clone(), source })?)
+        }
+        None => None,
+    };
     let api = Api {
         registry: registry.clone(),
         nodes: Arc::new(links.clone()),
         metrics,
         tokens,
+        audit,
         ready: is_ready,
         tasks: tasks.clone(),
     };
@@ -113,8 +125,9 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     tasks.spawn("usage", collect(links.clone(), usages));
     let router = server::router(api, extra);
     let now = clock.now();
-    let authority = pki::Authority::open(&config.data_dir.join("pki"), now)?;
-    let tls = authority.server_config(&server::names_of(address, &config.node_name), now)?;
+    let mut names = server::names_of(address, &config.node_name);
+    names.push(registry.services().first().to_string());
+    let tls = authority.server_config(&names, now)?;
     server::serve(listener, tls, router.clone(), tasks);
 
     let kubeconfig = config.data_dir.join("kubeconfig");

@@ -99,6 +99,9 @@ pub struct UpArgs {
     /// File with the secret that webhooks are signed with; needed to accept them on other than loopback addresses
     #[arg(long, value_name = "FILE")]
     pub webhook_secret_file: Option<PathBuf>,
+    /// File to which every request to the API is written: who, what, when, and the outcome
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
     /// How often a remote repository is asked for news, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub poll_interval: u64,

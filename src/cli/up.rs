@@ -67,6 +67,7 @@ async fn config(args: UpArgs) -> anyhow::Result<Config> {
         storage: Storage::Disk,
         runtime,
         network: args.runtime == RuntimeChoice::Docker,
+        audit_log: args.audit_log,
         webhook_secret: args.webhook_secret_file.as_deref().map(read_secret).transpose()?,
     })
 }

@@ -73,7 +73,7 @@ impl Cluster {
         metrics.observe_store(registry.store().clone());
         let tokens = Arc::new(Tokens::ephemeral().unwrap());
         let (nodes, tasks_of) = (Arc::new(NoNodes), tasks.clone());
-        let api = Api { registry, nodes, metrics, tokens, ready: is_ready, tasks: tasks_of };
+        let api = Api { registry, nodes, metrics, tokens, audit: None, ready: is_ready, tasks: tasks_of };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let authority = Authority::open(&folder.path().join("pki"), clock.now()).unwrap();

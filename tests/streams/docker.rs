@@ -75,6 +75,7 @@ async fn on_docker(test: impl AsyncFnOnce(&OnDocker, &Path)) {
         runtime: Arc::new(docker),
         network: false,
         webhook_secret: None,
+        audit_log: None,
     })
     .await
     .unwrap();

@@ -117,6 +117,7 @@ impl World {
             runtime: Arc::new(engine.clone()),
             network: false,
             webhook_secret: None,
+            audit_log: None,
         })
         .await
         .unwrap();

@@ -69,7 +69,7 @@ impl Client {
         let (ready, is_ready) = watch::channel(true);
         let tokens = Arc::new(Tokens::ephemeral().unwrap());
         let metrics = Metrics::default();
-        let api = Api { registry, nodes, metrics, tokens, ready: is_ready, tasks: tasks.clone() };
+        let api = Api { registry, nodes, metrics, tokens, audit: None, ready: is_ready, tasks: tasks.clone() };
         let open = router(api, Router::new());
         let admin = in_process(open.clone(), Identity::admin("golden"));
         let mut client = Self { router: admin, clock, _tasks: tasks, _ready: ready };

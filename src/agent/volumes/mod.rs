@@ -5,4 +5,4 @@ mod mounts;
 mod prepare;
 
 pub use mounts::mounts;
-pub use prepare::{needs, prepare, remove};
+pub use prepare::{needs, prepare, remove, tokens};

@@ -5,12 +5,15 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Pod, Volume};
+use k8s_openapi::api::core::v1::{
+    DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Pod, ServiceAccountTokenProjection, Volume,
+};
 
 use super::files::{self, File};
 use crate::agent::context::{ApiFailure, Context};
 use crate::agent::environment::{self, Place};
 use crate::agent::sources::{self, Missing, Needs, Sources};
+use crate::agent::tokens;
 
 /// Files are readable by all unless the volume says otherwise, as in Kubernetes.
 const MODE: i32 = 0o644;
@@ -76,8 +79,28 @@ async fn one(context: &Context, pod: &Pod, volume: &Volume) -> Result<(), Volume
         host_ip: context.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
         pod_ip: String::new(),
     };
-    let files = content(pod, volume, &found, &place)?;
+    let mut files = content(pod, volume, &found, &place)?;
+    for (projection, mode) in tokens_of(volume) {
+        let token = tokens::of(context, pod, projection).await?;
+        files.insert(projection.path.clone(), file(token.into_bytes(), mode));
+    }
     Ok(files::publish(&path, &files)?)
+}
+
+/// The tokens that a volume shows, with the mode of their files.
+fn tokens_of(volume: &Volume) -> impl Iterator<Item = (&ServiceAccountTokenProjection, i32)> {
+    let projected = volume.projected.iter();
+    projected.flat_map(|projected| {
+        let mode = projected.default_mode.unwrap_or(MODE);
+        let sources = projected.sources.iter().flatten();
+        sources.filter_map(move |source| source.service_account_token.as_ref().map(|token| (token, mode)))
+    })
+}
+
+/// The tokens that the pod's volumes show.
+pub fn tokens(pod: &Pod) -> impl Iterator<Item = &ServiceAccountTokenProjection> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    volumes.flat_map(tokens_of).map(|(projection, _)| projection)
 }
 
 /// The ConfigMaps and Secrets that the pod's volumes show.
@@ -217,6 +240,7 @@ fn host_path(host: &HostPathVolumeSource) -> Result<(), VolumeProblem> {
 
 /// Removes what the pod has left in the data directory. What is on the host itself stays.
 pub async fn remove(context: &Context, uid: &str) {
+    context.tokens.forget(uid);
     let path = context.pod_dir(uid);
     if let Err(error) = tokio::fs::remove_dir_all(&path).await
         && error.kind() != io::ErrorKind::NotFound

@@ -1,16 +1,17 @@
-//! Hears of changes of the ConfigMaps and Secrets that a pod shows as files: one watch each, of that object only.
+//! Hears of changes of the ConfigMaps and Secrets that a pod shows as files: one watch each, of that object only. Also
+//! tells when a token that is shown has to be replaced.
 
 use std::fmt::Debug;
 
-use futures::stream::{BoxStream, SelectAll};
-use futures::{StreamExt, future};
+use futures::stream::{self, BoxStream, SelectAll};
+use futures::{FutureExt, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
 
-use crate::agent::volumes;
+use crate::agent::{tokens, volumes};
 
 /// An item for each change.
 pub type Changes = SelectAll<BoxStream<'static, ()>>;
@@ -25,6 +26,10 @@ pub fn changes(client: &kube::Client, pod: &Pod) -> Changes {
     }
     for name in &needs.secrets {
         all.push(one::<Secret>(client, namespace, name));
+    }
+    for projection in volumes::tokens(pod) {
+        let period = tokens::shown_for(projection);
+        all.push(stream::unfold((), move |()| tokio::time::sleep(period).map(|()| Some(((), ())))).boxed());
     }
     all
 }

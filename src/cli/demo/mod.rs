@@ -85,6 +85,7 @@ async fn tell(narrator: &mut Narrator, dir: &std::path::Path, running: &mut Opti
         runtime,
         network: true,
         webhook_secret: None,
+        audit_log: None,
     })
     .await?;
     narrator.tell(&format!("ready https://{} in {} ms", built.address, started.elapsed().as_millis()));

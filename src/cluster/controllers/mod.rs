@@ -22,4 +22,4 @@ mod pods;
 mod replica_set;
 mod start;
 
-pub use start::{Controllers, start, start_nodes, start_workloads};
+pub use start::{Controllers, start, start_access, start_nodes, start_workloads};

@@ -9,7 +9,7 @@ use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
 use super::garbage::GarbageCollector;
 use super::job::{JobController, TtlController};
-use super::namespace::{AccountController, NamespaceController};
+use super::namespace::{AccountController, NamespaceController, RootCaController};
 use super::node::{EvictionController, GoneController, LifeController};
 use super::replica_set::ReplicaSetController;
 use crate::cluster::registry::Registry;
@@ -36,6 +36,12 @@ pub fn start(registry: Registry, tasks: &Tasks) -> Controllers {
     let roles = engine::start(ClusterRoleController::new(&registry), registry.store(), tasks);
     all.counters.push(("clusterrole-aggregation", roles));
     all
+}
+
+/// Starts the controllers that give pods what they need to talk to the API: the certificate of `authority` (PEM).
+pub fn start_access(registry: &Registry, authority: &str, tasks: &Tasks) -> Controllers {
+    let root_ca = RootCaController::new(registry, authority.to_owned());
+    Controllers { counters: vec![("root-ca", engine::start(root_ca, registry.store(), tasks))] }
 }
 
 /// Starts the controllers that follow what users ask for.

@@ -23,6 +23,7 @@ mod update;
 pub mod validation;
 mod warnings;
 
+mod accounts;
 mod pods;
 mod priority;
 mod scale;
@@ -30,6 +31,7 @@ mod services;
 
 mod bootstrap;
 
+pub use accounts::ROOT_CA;
 pub use author::Author;
 pub use bootstrap::bootstrap;
 pub use options::{DeleteOptions, FieldValidation, Patch, Preconditions, Propagation, Target, WriteOptions};

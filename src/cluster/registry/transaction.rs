@@ -24,6 +24,8 @@ pub struct Transaction {
     pub(super) author: Author,
     pub(super) random: fastrand::Rng,
     pub(super) services: Arc<ServiceRange>,
+    /// Pods that are created are given their service account.
+    pub(super) accounts: bool,
     /// Addresses and ports of Services, counted at the first step that needs one.
     pub(super) in_use: Option<InUse>,
     /// A step took an address or a port that was free.
@@ -72,6 +74,7 @@ impl Transaction {
         now: Timestamp,
         author: Author,
         services: Arc<ServiceRange>,
+        accounts: bool,
     ) -> Self {
         Self {
             store,
@@ -80,6 +83,7 @@ impl Transaction {
             author,
             random: fastrand::Rng::new(),
             services,
+            accounts,
             in_use: None,
             allocated: false,
             pending: BTreeMap::new(),

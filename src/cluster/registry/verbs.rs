@@ -22,6 +22,7 @@ pub struct Registry {
     store: Store,
     clock: Clock,
     services: Arc<ServiceRange>,
+    accounts: bool,
 }
 
 /// The outcome of a create, update or patch.
@@ -53,12 +54,18 @@ pub enum Deleted {
 
 impl Registry {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, services: Arc::default() }
+        Self { store, clock, services: Arc::default(), accounts: false }
     }
 
     /// The same registry with another range of cluster IPs and node ports; for the start of the program.
     pub fn with_services(self, range: ServiceRange) -> Self {
         Self { services: Arc::new(range), ..self }
+    }
+
+    /// The same registry, which gives each pod that is created its service account and a token of it; for the start
+    /// of a program whose agents can get tokens.
+    pub fn with_accounts(self) -> Self {
+        Self { accounts: true, ..self }
     }
 
     pub fn services(&self) -> &ServiceRange {
@@ -93,7 +100,8 @@ impl Registry {
 
     /// Starts a transaction on the latest state.
     pub fn begin(&self, author: &Author) -> Transaction {
-        Transaction::new(self.store.clone(), self.snapshot(), self.clock.now(), author.clone(), self.services.clone())
+        let (base, now) = (self.snapshot(), self.clock.now());
+        Transaction::new(self.store.clone(), base, now, author.clone(), self.services.clone(), self.accounts)
     }
 
     /// # Errors

@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::Method;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::AuditLog;
 use super::auth::{self, Authenticator, Identity, Tokens};
 use super::list::Pages;
 use super::metrics::Metrics;
@@ -29,6 +30,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Issues and checks the tokens of service accounts.
     pub tokens: Arc<Tokens>,
+    /// Where every request is written down, if it is.
+    pub audit: Option<AuditLog>,
     /// Whether `/readyz` says so.
     pub ready: tokio::sync::watch::Receiver<bool>,
     /// Streams run as these; stopped, they end watches and followed logs.
@@ -41,6 +44,7 @@ pub struct Server {
     pub nodes: Arc<dyn NodeStreams>,
     pub metrics: Metrics,
     pub tokens: Arc<Tokens>,
+    pub audit: Option<AuditLog>,
     pub ready: tokio::sync::watch::Receiver<bool>,
     pub tasks: Tasks,
     pub shutdown: CancellationToken,
@@ -52,12 +56,13 @@ pub struct Server {
 ///
 /// Who asks is the request extension [`Identity`]; without one the caller is anonymous.
 pub fn router(api: Api, extra: Router) -> Router {
-    let Api { registry, nodes, metrics, tokens, ready, tasks } = api;
+    let Api { registry, nodes, metrics, tokens, audit, ready, tasks } = api;
     let server = Arc::new(Server {
         registry,
         nodes,
         metrics,
         tokens,
+        audit,
         ready,
         shutdown: tasks.token().clone(),
         tasks,
@@ -94,16 +99,29 @@ async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Ne
     let started = Instant::now();
     let attributes = Attributes::of(request.method(), request.uri());
     let head = request.method() == Method::HEAD;
-    let mut response = match admitted(&server, &mut request, &attributes) {
+    let clock = server.registry.clock();
+    let noted = server.audit.as_ref().filter(|_| !is_health(&attributes.path));
+    let noted = noted.map(|log| (log, AuditLog::received(&request, &attributes, clock.now())));
+    let admitted = admitted(&server, &mut request, &attributes);
+    let identity = request.extensions().get::<Identity>().cloned();
+    let mut response = match admitted {
         Ok(()) => answer::warn(next.run(request).await, &attributes.warnings()),
         Err(error) => error.into_response(),
     };
+    if let Some((log, received)) = noted {
+        log.answered(received, identity.as_ref(), response.status(), clock.now()).await;
+    }
     server.metrics.count(&attributes, response.status(), started.elapsed());
     if head {
         *response.body_mut() = axum::body::Body::empty();
     }
     tracing::debug!(verb = attributes.verb, path = attributes.path, status = response.status().as_u16(), "served");
     answer::sealed(response)
+}
+
+/// What load balancers ask all the time.
+fn is_health(path: &str) -> bool {
+    matches!(path, "/healthz" | "/livez" | "/readyz")
 }
 
 /// Leaves the caller's identity and the request's attributes in the request, for the part that answers it.
@@ -120,8 +138,8 @@ fn admitted(server: &Server, request: &mut Request, attributes: &Attributes) -> 
             auth::impersonate(&snapshot, &caller, request.headers())?.unwrap_or(caller)
         }
     };
+    request.extensions_mut().insert(identity.clone());
     auth::authorize(&snapshot, &identity, attributes)?;
-    request.extensions_mut().insert(identity);
     request.extensions_mut().insert(attributes.clone());
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod accept;
 mod answer;
 mod api;
+mod audit;
 mod auth;
 mod body;
 mod compress;
@@ -31,6 +32,7 @@ mod watch;
 mod write;
 
 pub use api::{Api, in_process, router};
+pub use audit::{AuditLog, Peer};
 pub use auth::{Identity, Tokens};
 pub use metrics::Metrics;
 pub use nodes::{NoNodes, NodeStreams};

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::audit::Peer;
 use super::auth::Identity;
 use crate::tasks::Tasks;
 
@@ -49,8 +50,8 @@ async fn accept(listener: TcpListener, server: Arc<Acceptor>) {
     // The semaphore is never closed, so the loop ends with its task only.
     while let Ok(slot) = slots.clone().acquire_owned().await {
         match listener.accept().await {
-            Ok((socket, _)) => {
-                let work = connection(server.clone(), socket, slot);
+            Ok((socket, peer)) => {
+                let work = connection(server.clone(), socket, Peer(peer), slot);
                 server.tasks.spawn_draining("connection", work);
             }
             Err(error) => {
@@ -61,12 +62,13 @@ async fn accept(listener: TcpListener, server: Arc<Acceptor>) {
     }
 }
 
-async fn connection(server: Arc<Acceptor>, socket: TcpStream, _slot: OwnedSemaphorePermit) {
+async fn connection(server: Arc<Acceptor>, socket: TcpStream, peer: Peer, _slot: OwnedSemaphorePermit) {
     let stopping = server.tasks.token().clone();
     let shaken = stopping.run_until_cancelled(handshake(&server.tls, socket)).await;
     let Some(Ok((stream, identity))) = shaken else { return };
     let router = server.router.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         if let Some(identity) = &identity {
             request.extensions_mut().insert(identity.clone());
         }
@@ -108,6 +110,9 @@ async fn handshake(tls: &TlsAcceptor, socket: TcpStream) -> io::Result<(TlsStrea
 pub fn names_of(address: std::net::SocketAddr, host: &str) -> Vec<String> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     names.push(host.to_owned());
+    // As pods call the Service of the API.
+    names.extend(["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned));
+    names.push("kubernetes.default.svc.cluster.local".to_owned());
     if !address.ip().is_unspecified() {
         names.push(address.ip().to_string());
     }

@@ -20,7 +20,7 @@ pub fn may(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>, fiel
     let reads = matches!(ask.verb, "get" | "list" | "watch");
     let writes = matches!(ask.verb, "update" | "patch");
     match (ask.group, ask.resource, ask.subresource) {
-        ("", "nodes", "") => ask.verb == "create" || own && (reads || writes || ask.verb == "delete"),
+        ("", "nodes", "") => ask.verb == "create" || own && (reads || writes),
         ("", "nodes", "status") => own && (reads || writes),
         ("", "nodes", "connect") => own && ask.verb == "create",
         ("", "pods", "") if matches!(ask.verb, "list" | "watch") => {

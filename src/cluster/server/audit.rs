@@ -1,0 +1,138 @@
+//! The audit log: who asked for what, when, from where, and whether it was allowed. One JSON object a line, in the shape
+//! of `audit.k8s.io/v1` at the level `Metadata`: bodies, and so secrets, are never in it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use axum::extract::Request;
+use http::StatusCode;
+use http::header::USER_AGENT;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::fs::{File, OpenOptions};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use super::auth::Identity;
+use super::path::Attributes;
+use crate::tasks::Tasks;
+
+/// Entries that wait for the disk; requests wait when there are more, so that none is lost.
+const WAITING: usize = 4096;
+/// A file that is larger is put aside under `NAME.1`, and that under `NAME.2` before.
+const LARGEST: u64 = 100 * 1024 * 1024;
+const KEPT: u32 = 5;
+
+/// Where a request came from; a request extension, put there by whoever accepted the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+#[derive(Clone, Debug)]
+pub struct AuditLog {
+    entries: mpsc::Sender<String>,
+}
+
+/// What is known of a request before it is answered.
+pub struct Received {
+    at: Timestamp,
+    entry: Value,
+}
+
+impl AuditLog {
+    /// Appends to `path`, which only its owner may read.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn open(path: &Path, tasks: &Tasks) -> io::Result<Self> {
+        let mut log = Log::open(path.to_owned()).await?;
+        let (entries, mut waiting) = mpsc::channel::<String>(WAITING);
+        let stopping = tasks.token().clone();
+        tasks.spawn("audit log", async move {
+            while let Some(Some(entry)) = stopping.run_until_cancelled(waiting.recv()).await {
+                log.write(entry).await;
+            }
+            // What was said before the stop is still written.
+            while let Ok(entry) = waiting.try_recv() {
+                log.write(entry).await;
+            }
+        });
+        Ok(Self { entries })
+    }
+
+    pub fn received(request: &Request, attributes: &Attributes, at: Timestamp) -> Received {
+        let agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
+        let mut entry = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata",
+            "auditID": uuid::Uuid::new_v4().to_string(), "stage": "ResponseComplete",
+            "requestURI": request.uri().to_string(), "verb": attributes.verb, "userAgent": agent,
+            "sourceIPs": peer.into_iter().collect::<Vec<_>>(), "requestReceivedTimestamp": at.to_string()});
+        if !attributes.resource.is_empty() {
+            let parts = [
+                ("resource", &attributes.resource),
+                ("namespace", &attributes.namespace),
+                ("name", &attributes.name),
+                ("apiGroup", &attributes.group),
+                ("apiVersion", &attributes.version),
+                ("subresource", &attributes.subresource),
+            ];
+            let parts = parts.into_iter().filter(|(_, text)| !text.is_empty());
+            entry["objectRef"] = parts.map(|(name, text)| (name.to_owned(), json!(text))).collect();
+        }
+        Received { at, entry }
+    }
+
+    /// Writes down how the request ended. `identity` is unknown when its credentials were refused.
+    pub async fn answered(&self, received: Received, identity: Option<&Identity>, status: StatusCode, now: Timestamp) {
+        let Received { at, mut entry } = received;
+        entry["user"] = identity.map_or_else(|| json!({}), Identity::user_info);
+        entry["responseStatus"] = json!({"metadata": {}, "code": status.as_u16()});
+        entry["stageTimestamp"] = json!(now.max(at).to_string());
+        let decision = if status == StatusCode::FORBIDDEN { "forbid" } else { "allow" };
+        entry["annotations"] = json!({"authorization.k8s.io/decision": decision});
+        // The log has ended: the program is stopping.
+        let _ = self.entries.send(entry.to_string()).await;
+    }
+}
+
+struct Log {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Log {
+    async fn open(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).await?;
+        let size = file.metadata().await?.len();
+        Ok(Self { path, file, size })
+    }
+
+    async fn write(&mut self, mut entry: String) {
+        entry.push('\n');
+        self.size += entry.len() as u64;
+        let mut written = self.file.write_all(entry.as_bytes()).await;
+        if written.is_ok() {
+            written = self.file.flush().await;
+        }
+        if self.size > LARGEST && written.is_ok() {
+            written = self.rotate().await;
+        }
+        if let Err(error) = written {
+            tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
+        }
+    }
+
+    async fn rotate(&mut self) -> io::Result<()> {
+        let numbered = |n: u32| PathBuf::from(format!("{}.{n}", self.path.display()));
+        for n in (1..KEPT).rev() {
+            match tokio::fs::rename(numbered(n), numbered(n + 1)).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        tokio::fs::rename(&self.path, numbered(1)).await?;
+        *self = Self::open(self.path.clone()).await?;
+        Ok(())
+    }
+}
