@@ -5,6 +5,6 @@ mod expression;
 mod manifest;
 mod review;
 
-pub use expression::BadExpression;
+pub use expression::{BadExpression, Expression};
 pub use manifest::{BadPolicy, Policies};
 pub use review::{Effect, Operation, Request, Verdict};

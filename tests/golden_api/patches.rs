@@ -7,7 +7,7 @@ use crate::client::{Ask, Client};
 use crate::cluster::create;
 use crate::tally::replay_all;
 
-const FLOOR: usize = 58;
+const FLOOR: usize = 127;
 
 #[tokio::test(start_paused = true)]
 async fn patches_give_the_recorded_objects() {

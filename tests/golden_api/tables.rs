@@ -8,7 +8,7 @@ use crate::client::{Ask, Client};
 use crate::cluster::{create, prepared};
 use crate::tally::replay_all;
 
-const FLOOR: usize = 55;
+const FLOOR: usize = 108;
 
 #[tokio::test(start_paused = true)]
 async fn tables_show_what_was_recorded() {

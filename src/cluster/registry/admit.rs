@@ -63,8 +63,8 @@ pub fn begin(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result<
 }
 
 /// Gives an object that replaces `old` what it began with.
-pub fn go_on(kind: &'static Kind, object: &mut Value, old: &Value) {
-    defaults::update(kind, object, old);
+pub fn go_on(kind: &'static Kind, object: &mut Value, old: &Value, now: Timestamp) {
+    defaults::update(kind, object, old, now);
 }
 
 /// What is wrong with a new object.

@@ -60,7 +60,6 @@ impl Strategy {
             kinds::JOB,
             kinds::CRON_JOB,
             kinds::INGRESS,
-            kinds::ADMISSION_POLICY,
             kinds::CUSTOM_RESOURCE_DEFINITION,
         ]
         .contains(&kind)
@@ -70,6 +69,8 @@ impl Strategy {
             Self { generation: Generation::Spec, unconditional_update: false, ..WITH_STATUS }
         } else if kind == kinds::POD_TEMPLATE {
             Self { generation: Generation::Template, ..PLAIN }
+        } else if kind == kinds::ADMISSION_POLICY {
+            Self { generation: Generation::Spec, unconditional_update: false, ..WITH_STATUS }
         } else if kind == kinds::SERVICE {
             Self { create_on_update: true, ..WITH_STATUS }
         } else if [kinds::NAMESPACE, kinds::NODE, kinds::CLAIM, kinds::VOLUME, kinds::RESOURCE_QUOTA, kinds::AUTOSCALER]
@@ -78,12 +79,20 @@ impl Strategy {
             WITH_STATUS
         } else if kind == kinds::ENDPOINTS || kind == kinds::EVENT {
             Self { create_on_update: true, ..PLAIN }
-        } else if [kinds::PRIORITY_CLASS, kinds::NETWORK_POLICY, kinds::INGRESS_CLASS, kinds::ADMISSION_BINDING]
-            .contains(&kind)
-        {
+        } else if kind == kinds::ADMISSION_BINDING {
+            Self { generation: Generation::Spec, unconditional_update: false, ..PLAIN }
+        } else if [kinds::PRIORITY_CLASS, kinds::NETWORK_POLICY, kinds::INGRESS_CLASS].contains(&kind) {
             Self { generation: Generation::Spec, ..PLAIN }
-        } else if kind == kinds::LIMIT_RANGE {
-            PLAIN
+        } else if [
+            kinds::LIMIT_RANGE,
+            kinds::ROLE,
+            kinds::CLUSTER_ROLE,
+            kinds::ROLE_BINDING,
+            kinds::CLUSTER_ROLE_BINDING,
+        ]
+        .contains(&kind)
+        {
+            Self { create_on_update: true, ..PLAIN }
         } else if kind == kinds::ENDPOINT_SLICE {
             Self { generation: Generation::Content, ..PLAIN }
         } else if kind == kinds::LEASE {

@@ -90,7 +90,7 @@ impl Transaction {
             _ => without_status(&strategy, current, object),
         };
         keep_metadata(current, &mut next);
-        admit::go_on(key.kind, &mut next, current);
+        admit::go_on(key.kind, &mut next, current, self.now);
         if key.kind == kinds::NAMESPACE {
             next["spec"] = current["spec"].clone();
         }

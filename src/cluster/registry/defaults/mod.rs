@@ -11,9 +11,11 @@ mod node;
 mod pod;
 mod pod_create;
 mod pod_spec;
+mod policies;
 mod qos;
 mod service;
 mod simple;
+mod storage;
 mod volumes;
 mod workload;
 
@@ -48,6 +50,18 @@ pub fn apply(kind: &'static Kind, object: &mut Value) {
         k if k == kinds::EVENT => simple::event(object),
         k if k == kinds::LEASE => simple::lease(object),
         k if k == kinds::PRIORITY_CLASS => fill(object, "preemptionPolicy", || "PreemptLowerPriority"),
+        k if k == kinds::VOLUME => storage::volume(object),
+        k if k == kinds::CLAIM => storage::claim(object),
+        k if k == kinds::STORAGE_CLASS => storage::class(object),
+        k if k == kinds::INGRESS => policies::ingress(object),
+        k if k == kinds::INGRESS_CLASS => policies::ingress_class(object),
+        k if k == kinds::NETWORK_POLICY => policies::network_policy(object),
+        k if k == kinds::ROLE || k == kinds::CLUSTER_ROLE => policies::role(object),
+        k if k == kinds::ROLE_BINDING || k == kinds::CLUSTER_ROLE_BINDING => policies::role_binding(object),
+        k if k == kinds::RESOURCE_QUOTA => policies::quota(object),
+        k if k == kinds::LIMIT_RANGE => policies::limit_range(object),
+        k if k == kinds::ADMISSION_POLICY => policies::admission_policy(object),
+        k if k == kinds::ADMISSION_BINDING => policies::admission_binding(object),
         _ => {}
     }
 }
@@ -86,7 +100,16 @@ pub fn create(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result
         }
         k if k == kinds::DEPLOYMENT => json!({}),
         k if k == kinds::REPLICA_SET => json!({"replicas": 0}),
-        k if k == kinds::SERVICE => json!({"loadBalancer": {}}),
+        k if k == kinds::SERVICE || k == kinds::INGRESS => json!({"loadBalancer": {}}),
+        k if k == kinds::RESOURCE_QUOTA || k == kinds::ADMISSION_POLICY => json!({}),
+        k if k == kinds::VOLUME => {
+            storage::begin_volume(object, now);
+            return Ok(());
+        }
+        k if k == kinds::CLAIM => {
+            storage::begin_claim(object);
+            return Ok(());
+        }
         _ => return Ok(()),
     };
     object["status"] = status;
@@ -95,10 +118,11 @@ pub fn create(kind: &'static Kind, object: &mut Value, now: Timestamp) -> Result
 
 /// What happens besides to an object that replaces `old`: what a pod was admitted with holds on, and what only the
 /// server counts goes on.
-pub fn update(kind: &'static Kind, object: &mut Value, old: &Value) {
+pub fn update(kind: &'static Kind, object: &mut Value, old: &Value, now: Timestamp) {
     match kind {
         k if k == kinds::POD => pod_create::readmit_pod(object, old),
         k if k == kinds::DAEMON_SET => workload::go_on_daemon_set(object, old),
+        k if k == kinds::VOLUME => storage::update_volume(object, old, now),
         _ => {}
     }
 }

@@ -14,9 +14,6 @@ pub fn apply(volume: &mut Value) {
     if !has_source {
         volume["emptyDir"] = json!({});
     }
-    if let Some(path) = present(volume, "hostPath") {
-        fill(path, "type", || "");
-    }
     for source in ["configMap", "secret", "downwardAPI", "projected"] {
         if let Some(source) = present(volume, source) {
             fill(source, "defaultMode", || FILE_MODE);
@@ -34,6 +31,14 @@ pub fn apply(volume: &mut Value) {
     }
     if let Some(template) = present(volume, "ephemeral").and_then(|e| present(e, "volumeClaimTemplate")) {
         claim(template);
+    }
+    sources(volume);
+}
+
+/// What pods' volumes and persistent ones have in common.
+pub fn sources(volume: &mut Value) {
+    if let Some(path) = present(volume, "hostPath") {
+        fill(path, "type", || "");
     }
     for (source, defaults) in legacy() {
         if let Some(source) = present(volume, source) {

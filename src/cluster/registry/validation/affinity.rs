@@ -26,23 +26,27 @@ pub fn check(affinity: &Value, at: Path<'_>, found: &mut Findings) {
 }
 
 fn node(affinity: &Value, at: Path<'_>, found: &mut Findings) {
-    let required = &affinity[REQUIRED];
-    if required.is_object() {
-        let at = at.child(REQUIRED);
-        let at = at.child("nodeSelectorTerms");
-        let terms = list(required, "nodeSelectorTerms");
-        if terms.is_empty() {
-            found.required(at, "must have at least one node selector term");
-        }
-        for (index, term) in terms.iter().enumerate() {
-            selector::node_term(term, at.index(index), found);
-        }
-    }
+    node_selector(&affinity[REQUIRED], at.child(REQUIRED), found);
     for (index, preference) in list(affinity, PREFERRED).iter().enumerate() {
         let at = at.child(PREFERRED);
         let at = at.index(index);
         weight(preference, at.child("weight"), found);
         selector::node_term(&preference["preference"], at.child("preference"), found);
+    }
+}
+
+/// Which nodes will do; nothing where it is absent.
+pub fn node_selector(required: &Value, at: Path<'_>, found: &mut Findings) {
+    if !required.is_object() {
+        return;
+    }
+    let at = at.child("nodeSelectorTerms");
+    let terms = list(required, "nodeSelectorTerms");
+    if terms.is_empty() {
+        found.required(at, "must have at least one node selector term");
+    }
+    for (index, term) in terms.iter().enumerate() {
+        selector::node_term(term, at.index(index), found);
     }
 }
 

@@ -2,6 +2,8 @@
 //! the path of its field. Pure functions on JSON values that `object::schema::check` has put in order and
 //! `defaults` has filled in. What only the rest of the cluster can tell (is the port free?) is judged elsewhere.
 
+mod access;
+mod admission;
 mod affinity;
 mod autoscaler;
 mod container;
@@ -13,19 +15,23 @@ mod environment;
 mod ephemeral;
 mod field;
 pub mod format;
+mod internal;
 mod job;
 mod job_policy;
 mod metadata;
+mod network;
 mod node;
 mod pod;
 mod pod_spec;
 mod probe;
+mod quota;
 mod resources;
 mod security;
 mod selector;
 mod service;
 mod simple;
 mod stateful_set;
+mod storage;
 mod volume;
 mod workload;
 mod workload_status;
@@ -54,6 +60,8 @@ pub fn create(kind: &'static Kind, object: &Value) -> Vec<Cause> {
     }
     if kind == kinds::POD {
         pod::create(object, &mut found);
+    } else if kind == kinds::INGRESS {
+        network::create_ingress(object, &mut found);
     }
     found.into_causes()
 }
@@ -105,6 +113,14 @@ pub fn update(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
             workload::immutable_selector(new, old, found);
         }
         k if k == kinds::STATEFUL_SET => stateful_set::stateful_set_update(new, old, found),
+        k if k == kinds::VOLUME => storage::immutable_volume(new, old, found),
+        k if k == kinds::CLAIM => storage::immutable_claim(new, old, found),
+        k if k == kinds::STORAGE_CLASS => storage::immutable_class(new, old, found),
+        k if k == kinds::INGRESS_CLASS => network::immutable_ingress_class(new, old, found),
+        k if k == kinds::RESOURCE_QUOTA => quota::immutable_scopes(new, old, found),
+        k if k == kinds::ROLE_BINDING || k == kinds::CLUSTER_ROLE_BINDING => {
+            access::immutable_binding(new, old, found);
+        }
         k if k == kinds::CONTROLLER_REVISION => workload::immutable_data(new, old, found),
         _ => {}
     }
@@ -120,6 +136,16 @@ fn judges_again(kind: &'static Kind) -> bool {
         kinds::SERVICE_ACCOUNT,
         kinds::ENDPOINTS,
         kinds::CONTROLLER_REVISION,
+        kinds::VOLUME,
+        kinds::CLAIM,
+        kinds::STORAGE_CLASS,
+        kinds::INGRESS,
+        kinds::INGRESS_CLASS,
+        kinds::LIMIT_RANGE,
+        kinds::ROLE,
+        kinds::CLUSTER_ROLE,
+        kinds::ROLE_BINDING,
+        kinds::CLUSTER_ROLE_BINDING,
     ]
     .contains(&kind)
 }
@@ -179,6 +205,20 @@ fn content(kind: &'static Kind, object: &Value, found: &mut Findings) {
         k if k == kinds::LEASE => simple::lease(object, found),
         k if k == kinds::PRIORITY_CLASS => simple::priority_class(object, found),
         k if k == kinds::EVENT => simple::event(object, found),
+        k if k == kinds::VOLUME => storage::volume(object, found),
+        k if k == kinds::CLAIM => storage::claim(object, found),
+        k if k == kinds::STORAGE_CLASS => storage::class(object, found),
+        k if k == kinds::INGRESS => network::ingress(object, found),
+        k if k == kinds::INGRESS_CLASS => network::ingress_class(object, found),
+        k if k == kinds::NETWORK_POLICY => network::network_policy(object, found),
+        k if k == kinds::ROLE => access::role(object, found),
+        k if k == kinds::CLUSTER_ROLE => access::cluster_role(object, found),
+        k if k == kinds::ROLE_BINDING => access::binding(object, true, found),
+        k if k == kinds::CLUSTER_ROLE_BINDING => access::binding(object, false, found),
+        k if k == kinds::RESOURCE_QUOTA => quota::resource_quota(object, found),
+        k if k == kinds::LIMIT_RANGE => quota::limit_range(object, found),
+        k if k == kinds::ADMISSION_POLICY => admission::policy(object, found),
+        k if k == kinds::ADMISSION_BINDING => admission::binding(object, found),
         k if k == kinds::APPLICATION => simple::application(object, found),
         _ => {}
     }

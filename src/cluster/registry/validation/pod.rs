@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::field::{Findings, Path, list, text};
-use super::format;
 use super::pod_spec::{self, Place};
+use super::{format, internal};
 
 const UNCHANGEABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
@@ -27,6 +27,12 @@ pub fn create(pod: &Value, found: &mut Findings) {
 pub fn update(new: &Value, old: &Value, found: &mut Findings) {
     let at = Path::Root.child("spec");
     let (is, was) = (&new["spec"], &old["spec"]);
+    for containers in ["containers", "initContainers"] {
+        if list(is, containers).len() != list(was, containers).len() {
+            found.forbidden(at.child(containers), "pod updates may not add or remove containers");
+            return;
+        }
+    }
     deadline(is, was, at.child("activeDeadlineSeconds"), found);
     if !added_only(is, was) {
         found
@@ -40,7 +46,8 @@ pub fn update(new: &Value, old: &Value, found: &mut Findings) {
         }
     }
     if fixed(is) != fixed(was) && gates_kept(is, was) {
-        found.forbidden(at, UNCHANGEABLE);
+        let diff = internal::difference("PodSpec", was, &unfixed(is, was));
+        found.forbidden(at, format_args!("{UNCHANGEABLE}\n{diff}"));
     }
 }
 
@@ -70,6 +77,20 @@ fn added_only(is: &Value, was: &Value) -> bool {
     };
     let now: Vec<Value> = list(is, "tolerations").iter().map(untimed).collect();
     list(was, "tolerations").iter().all(|old| now.contains(&untimed(old)))
+}
+
+/// The new spec with the old values of what may change, so that the rest of the changes shows.
+fn unfixed(is: &Value, was: &Value) -> Value {
+    let mut spec = is.clone();
+    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates", "terminationGracePeriodSeconds"] {
+        spec[field] = was[field].clone();
+    }
+    for containers in ["containers", "initContainers"] {
+        for (container, old) in spec[containers].as_array_mut().into_iter().flatten().zip(list(was, containers)) {
+            container["image"] = old["image"].clone();
+        }
+    }
+    spec
 }
 
 /// The spec without what may change.

@@ -45,7 +45,7 @@ fn source(volume: &Value, at: Path<'_>, found: &mut Findings) {
     }
 }
 
-fn one(name: &str, given: &Value, at: Path<'_>, found: &mut Findings) {
+pub fn one(name: &str, given: &Value, at: Path<'_>, found: &mut Findings) {
     let mut require = |field: &str| {
         if text(given, field).is_empty() {
             found.required(at.child(field), "");

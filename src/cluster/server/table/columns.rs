@@ -38,9 +38,25 @@ pub fn columns(kind: &'static Kind) -> &'static [Column] {
         k if k == kinds::SECRET => SECRET,
         k if k == kinds::LEASE => LEASE,
         k if k == kinds::PRIORITY_CLASS => PRIORITY_CLASS,
+        k if k == kinds::VOLUME => VOLUME,
+        k if k == kinds::CLAIM => CLAIM,
+        k if k == kinds::STORAGE_CLASS => STORAGE_CLASS,
+        k if k == kinds::INGRESS => INGRESS,
+        k if k == kinds::INGRESS_CLASS => INGRESS_CLASS,
+        k if k == kinds::NETWORK_POLICY => NETWORK_POLICY,
+        k if k == kinds::ROLE_BINDING || k == kinds::CLUSTER_ROLE_BINDING => ROLE_BINDING,
+        k if k == kinds::RESOURCE_QUOTA => RESOURCE_QUOTA,
+        k if k == kinds::ADMISSION_POLICY => ADMISSION_POLICY,
+        k if k == kinds::ADMISSION_BINDING => ADMISSION_BINDING,
+        k if shows_date(k) => NAME_AND_DATE,
         k if k == kinds::APPLICATION => APPLICATION,
         _ => NAME_AND_AGE,
     }
+}
+
+/// Kinds for which Kubernetes has no columns of their own.
+pub(super) fn shows_date(kind: &'static Kind) -> bool {
+    [kinds::LIMIT_RANGE, kinds::ROLE, kinds::CLUSTER_ROLE, kinds::CUSTOM_RESOURCE_DEFINITION].contains(&kind)
 }
 
 const fn text(name: &'static str, description: &'static str) -> Column {
@@ -59,6 +75,8 @@ const NAME: Column = Column { format: "name", ..text("Name", "Name of the object
 const AGE: Column = text("Age", "Time since the object was created.");
 
 const NAME_AND_AGE: &[Column] = &[NAME, AGE];
+const NAME_AND_DATE: &[Column] =
+    &[NAME, Column { type_: "date", ..text("Created At", "When the object was created.") }];
 
 const POD: &[Column] = &[
     NAME,
@@ -224,6 +242,84 @@ const PRIORITY_CLASS: &[Column] = &[
     Column { type_: "boolean", ..text("Global-Default", "Whether it is for pods that name no class.") },
     AGE,
     text("PreemptionPolicy", "Whether its pods may preempt others."),
+];
+
+const ATTRIBUTES: Column = text("VolumeAttributesClass", "Class of the attributes of the volume.");
+const VOLUME_MODE: Column = wide("VolumeMode", "Whether it is a disk or has a file system.");
+
+const VOLUME: &[Column] = &[
+    NAME,
+    text("Capacity", "How much can be stored."),
+    text("Access Modes", "How many may use it, and for what."),
+    text("Reclaim Policy", "What becomes of the data once the claim is gone."),
+    text("Status", "Whether it is free, bound or released."),
+    text("Claim", "The claim that it is bound to."),
+    text("StorageClass", "Class that it belongs to."),
+    ATTRIBUTES,
+    text("Reason", "Why it is in its state, in one word."),
+    AGE,
+    VOLUME_MODE,
+];
+
+const CLAIM: &[Column] = &[
+    NAME,
+    text("Status", "Whether it has a volume."),
+    text("Volume", "The volume that it is bound to."),
+    text("Capacity", "How much the volume can store."),
+    text("Access Modes", "How many may use the volume, and for what."),
+    text("StorageClass", "Class that the volume is to be of."),
+    ATTRIBUTES,
+    AGE,
+    VOLUME_MODE,
+];
+
+const STORAGE_CLASS: &[Column] = &[
+    NAME,
+    text("Provisioner", "Who makes the volumes of the class."),
+    text("ReclaimPolicy", "What becomes of the data once a claim is gone."),
+    text("VolumeBindingMode", "When a claim is given its volume."),
+    text("AllowVolumeExpansion", "Whether claims may grow."),
+    AGE,
+];
+
+const INGRESS: &[Column] = &[
+    NAME,
+    text("Class", "Who carries the rules out."),
+    text("Hosts", "Names that the rules are for."),
+    text("Address", "Where it can be reached."),
+    text("Ports", "Ports of plain and of encrypted requests."),
+    AGE,
+];
+
+const INGRESS_CLASS: &[Column] = &[
+    NAME,
+    text("Controller", "Who carries the rules of the class out."),
+    text("Parameters", "Object that configures the controller."),
+    AGE,
+];
+
+const NETWORK_POLICY: &[Column] = &[NAME, text("Pod-Selector", "Labels of the pods that it is for."), AGE];
+
+const ROLE_BINDING: &[Column] = &[
+    NAME,
+    text("Role", "The role that is given."),
+    AGE,
+    wide("Users", "Users who have it."),
+    wide("Groups", "Groups who have it."),
+    wide("ServiceAccounts", "Service accounts that have it."),
+];
+
+const RESOURCE_QUOTA: &[Column] =
+    &[NAME, text("Request", "Requests and counts: used and allowed."), text("Limit", "Limits: used and allowed."), AGE];
+
+const ADMISSION_POLICY: &[Column] =
+    &[NAME, number("Validations", "Number of rules."), text("ParamKind", "Kind of the policy's parameters."), AGE];
+
+const ADMISSION_BINDING: &[Column] = &[
+    NAME,
+    text("PolicyName", "The policy that is bound."),
+    text("ParamRef", "The parameters that the policy is given."),
+    AGE,
 ];
 
 const APPLICATION: &[Column] = &[

@@ -10,7 +10,9 @@ mod event;
 mod node;
 mod pod;
 mod pod_status;
+mod policies;
 mod service;
+mod storage;
 mod workload;
 
 use jiff::Timestamp;
@@ -55,6 +57,19 @@ pub fn row(kind: &'static Kind, object: &Value, now: Timestamp) -> Vec<Value> {
             age(),
             text(&object["preemptionPolicy"]),
         ],
+        k if k == kinds::VOLUME => storage::volume(object, age()),
+        k if k == kinds::CLAIM => storage::claim(object, age()),
+        k if k == kinds::STORAGE_CLASS => storage::class(object, age()),
+        k if k == kinds::INGRESS => policies::ingress(object, age()),
+        k if k == kinds::INGRESS_CLASS => policies::ingress_class(object, age()),
+        k if k == kinds::NETWORK_POLICY => {
+            vec![name(), json!(workload::selector(&object["spec"]["podSelector"])), age()]
+        }
+        k if k == kinds::ROLE_BINDING || k == kinds::CLUSTER_ROLE_BINDING => policies::role_binding(object, age()),
+        k if k == kinds::RESOURCE_QUOTA => policies::quota(object, age()),
+        k if k == kinds::ADMISSION_POLICY => policies::admission_policy(object, age()),
+        k if k == kinds::ADMISSION_BINDING => policies::admission_binding(object, age()),
+        k if columns::shows_date(k) => vec![name(), object["metadata"]["creationTimestamp"].clone()],
         k if k == kinds::APPLICATION => vec![
             name(),
             text(&status()["sync"]["status"]),
