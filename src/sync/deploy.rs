@@ -252,6 +252,7 @@ impl Worker {
                 verified: Some(&verified),
                 settings: Some(&settings),
                 prune,
+                is_healing: false,
             };
             let staged = stage::stage(&mut transaction, &live, scope);
             (transaction, staged, verified)
@@ -369,13 +370,24 @@ impl Worker {
             }
         }
         self.own(keys);
+        self.count_verified();
         Ok(changed)
+    }
+
+    fn count_verified(&mut self) {
+        let (before, now) = (self.counted, self.verified.len());
+        self.counted = now;
+        self.shared.verified.send_if_modified(|count| {
+            *count = (*count + now).saturating_sub(before);
+            now != before
+        });
     }
 
     /// From now on, what is desired is what the objects are held against.
     fn take_up(&mut self, desired: &Desired) {
         let documents = desired.rendered.documents.iter().enumerate();
         let places: HashMap<_, _> = documents.map(|(place, document)| (document.key.clone(), place)).collect();
+        self.verified.retain(|key| places.contains_key(key));
         self.current = Some(Current { desired: desired.clone(), places: Arc::new(places) });
     }
 

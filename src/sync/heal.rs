@@ -72,6 +72,7 @@ impl Worker {
                 verified: Some(&self.verified),
                 settings: Some(&settings),
                 prune: false,
+                is_healing: true,
             };
             let staged = stage::stage(&mut transaction, &live, scope);
             let now = Instant::now();

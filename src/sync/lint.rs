@@ -43,6 +43,7 @@ pub async fn lint(rendered: &Rendered) -> Result<Vec<SourceError>, ApiError> {
         verified: None,
         settings: None,
         prune: false,
+        is_healing: false,
     };
     let staged = stage::stage(&mut transaction, &registry.snapshot(), scope);
     let mut errors = rendered.errors.clone();

@@ -11,6 +11,7 @@ pub mod render;
 pub mod revert;
 pub mod trigger;
 
+mod ignore;
 mod settings;
 
 mod inbox;

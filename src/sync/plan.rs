@@ -49,6 +49,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
             verified: None,
             settings: request.settings,
             prune: true,
+            is_healing: false,
         };
         stage::stage(&mut transaction, &live, scope);
         before = transaction.steps().map(|step| (step.key.clone(), step.after.clone())).collect();
@@ -65,6 +66,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         verified: None,
         settings: request.settings,
         prune: request.prune,
+        is_healing: false,
     };
     let mut staged = stage::stage(&mut transaction, &live, scope);
     let pruned: BTreeSet<ObjectKey> = staged.pruned.iter().cloned().collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::ignore::Ignored;
 use super::mirror::{LocationError, RepoLocation, scrub};
 use crate::object::application::{ApplicationSpec, Automated, Directory, Retry, Source};
 
@@ -23,6 +24,7 @@ pub struct Settings {
     pub automated: Option<Automated>,
     pub options: SyncOptions,
     pub retry: RetryPolicy,
+    pub ignored: Ignored,
     pub history_limit: usize,
 }
 
@@ -208,8 +210,10 @@ pub fn settings(spec: &ApplicationSpec) -> Result<Settings, Vec<String>> {
         }
     }
     let retry = RetryPolicy::of(spec.sync_policy.retry.as_ref()).map_err(|fault| wrong.push(format!("spec.{fault}")));
-    match (retry, wrong.is_empty()) {
-        (Ok(retry), true) => Ok(Settings {
+    let ignored = Ignored::of(&spec.ignore_differences).map_err(|faults| wrong.extend(faults));
+    match (retry, ignored, wrong.is_empty()) {
+        (Ok(retry), Ok(ignored), true) => Ok(Settings {
+            ignored,
             sources,
             namespace: Some(&destination.namespace).filter(|n| !n.is_empty()).map_or(DESTINATION, |n| n).to_owned(),
             automated: spec.sync_policy.automation().cloned(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::mirror::Commit;
 use super::render::Document;
 use super::settings::Settings;
-use super::{order, tracking};
+use super::{order, outcome, tracking};
 use crate::cluster::registry::{
     Author, DeleteOptions, FieldValidation, Patch, Propagation, StepKind, Target, Transaction, WriteOptions,
     asks_for_replacement,
@@ -51,6 +51,8 @@ pub struct Scope<'a> {
     pub settings: Option<&'a Settings>,
     /// Whether what git no longer has is deleted.
     pub prune: bool,
+    /// Only what somebody changed is put back; no sync.
+    pub is_healing: bool,
 }
 
 /// An object that is no longer in git and stays.
@@ -83,6 +85,14 @@ pub struct Verified {
 impl Verified {
     pub fn insert(&mut self, document: &Document, at: Revision) {
         self.known.insert(document.key.clone(), (document.clone(), at));
+    }
+
+    pub fn retain(&mut self, keep: impl Fn(&ObjectKey) -> bool) {
+        self.known.retain(|key, _| keep(key));
+    }
+
+    pub fn len(&self) -> usize {
+        self.known.len()
     }
 
     fn holds(&self, document: &Document, live: &Snapshot) -> bool {
@@ -142,15 +152,55 @@ fn namespaces(transaction: &mut Transaction, scope: &Scope, staged: &mut Staged)
 fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
     let key = &document.key;
     let live = transaction.current(key);
+    if let Some(settings) = scope.settings
+        && let Some(live) = live.as_ref().filter(|_| settings.ignored.concerns(key))
+    {
+        return apply_yielding(transaction, scope, document, settings, live);
+    }
+    apply_declared(transaction, scope, document, live.as_ref(), |_| ())
+}
+
+/// Applies an object of which some fields may differ: as the cluster has them. Where something else differs too, a sync
+/// brings them along, unless it is told to respect them always.
+fn apply_yielding(
+    transaction: &mut Transaction,
+    scope: &Scope,
+    document: &Document,
+    settings: &Settings,
+    live: &Value,
+) -> Result<(), ApiError> {
+    let key = &document.key;
+    apply_declared(transaction, scope, document, Some(live), |object| settings.ignored.yield_to(key, live, object))?;
+    let differs = transaction.step(key).is_some_and(outcome::differs);
+    if !differs || settings.options.respect_ignore_differences || scope.is_healing {
+        return Ok(());
+    }
+    apply_declared(transaction, scope, document, Some(live), |_| ())
+}
+
+/// Applies what the document says after `adjust` has seen to it.
+fn apply_declared(
+    transaction: &mut Transaction,
+    scope: &Scope,
+    document: &Document,
+    live: Option<&Value>,
+    adjust: impl Fn(&mut Value),
+) -> Result<(), ApiError> {
+    let key = &document.key;
+    let desired = |cause: Option<&str>| {
+        let mut object = desired(scope.application, document, cause);
+        adjust(&mut object);
+        object
+    };
     let own_cause = document.object()["metadata"]["annotations"].get(CHANGE_CAUSE).is_some();
     if key.kind != kinds::DEPLOYMENT || own_cause {
-        return apply_object(transaction, key, desired(scope.application, document, None));
+        return apply_object(transaction, key, desired(None));
     }
     // The cause names the commit that changed the Deployment, not the newest one: it is only renewed when
     // something else changes too.
-    if let Some(live) = &live {
+    if let Some(live) = live {
         let previous = live["metadata"]["annotations"][CHANGE_CAUSE].as_str();
-        apply_object(transaction, key, desired(scope.application, document, previous))?;
+        apply_object(transaction, key, desired(previous))?;
         let step = transaction.step(key).map(|step| step.kind);
         if matches!(step, None | Some(StepKind::Keep)) {
             return Ok(());
@@ -160,7 +210,7 @@ fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> R
         None if live.is_some() => Ok(()),
         commit => {
             let cause = commit.map(change_cause);
-            apply_object(transaction, key, desired(scope.application, document, cause.as_deref()))
+            apply_object(transaction, key, desired(cause.as_deref()))
         }
     }
 }

@@ -90,6 +90,8 @@ pub(super) struct Shared {
     pub pool: Pool,
     pub hub: Hub,
     pub slots: Semaphore,
+    /// Objects that are known to be as git says, of all Applications together.
+    pub verified: watch::Sender<usize>,
 }
 
 /// Starts following a repository, and whatever Applications there are and will be.
@@ -108,7 +110,8 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
     let hub = Hub::new(registry.store().clone(), tasks.clone());
     let progress = watch::Sender::new(Progress::default());
     let slots = Semaphore::new(AT_ONCE);
-    let shared = Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots });
+    let verified = watch::Sender::new(0);
+    let shared = Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots, verified });
     tasks.spawn("sync-applications", Manager::new(shared.clone(), tasks.clone()).run());
     Ok(Syncer { shared, upstream })
 }
@@ -140,6 +143,11 @@ impl Syncer {
     /// The Application that shows the state of this sync.
     pub fn application(&self) -> &ObjectKey {
         &self.shared.root
+    }
+
+    /// How many objects of all Applications together are known to be as git says.
+    pub fn verified(&self) -> watch::Receiver<usize> {
+        self.shared.verified.subscribe()
     }
 
     pub fn progress(&self) -> watch::Receiver<Progress> {

@@ -48,6 +48,8 @@ pub(super) struct Worker {
     /// What is deployed, and where each of its objects is among its documents.
     pub current: Option<Current>,
     pub verified: Verified,
+    /// How many of them the syncer's count holds.
+    pub counted: usize,
     pub fights: Fights,
     /// Objects to look at again, and when.
     pub later: BTreeMap<ObjectKey, Instant>,
@@ -89,6 +91,7 @@ impl Worker {
             settled: None,
             current: None,
             verified: Verified::default(),
+            counted: 0,
             fights: Fights::default(),
             later: BTreeMap::new(),
             retry: None,

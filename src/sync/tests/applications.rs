@@ -219,3 +219,26 @@ async fn an_object_of_two_applications_is_told_of() {
         })
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_ignored_field_is_neither_drift_nor_healed_and_the_others_are() {
+    let world = World::new().await;
+    let rules = "  ignoreDifferences:\n  - {group: apps, kind: Deployment, jsonPointers: [/spec/replicas]}\n";
+    let web = application(&world, "web", "apps/w", "HEAD", POLICY) + rules;
+    world.commit("Web", &[("root/w.yaml", Some(&web)), ("apps/w/d.yaml", Some(&deployment("web", "web:v1")))]);
+    let _syncer = start(&world).await;
+    let find = |w: &World| w.registry.snapshot().find(kinds::DEPLOYMENT, "web", "web").map(|o| o.value());
+    world.until("it is deployed", |w| find(w).is_some()).await;
+    let target = Target::new(kinds::DEPLOYMENT, "web", "web");
+    let patch = Patch::Merge(json!({"spec": {"replicas": 9, "paused": true, "minReadySeconds": 3}}));
+    world.registry.patch(&Author::controller("eve"), &target, patch, WriteOptions::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(find(&world).unwrap()["spec"]["replicas"], 9);
+    assert_eq!(child(&world, "web").status.sync.status, "Synced");
+
+    let image = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:evil"}]);
+    world.registry.patch(&Author::controller("eve"), &target, Patch::Json(image), WriteOptions::default()).await.unwrap();
+    let image = |w: &World| find(w).unwrap()["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    world.until("the image is put back", |w| image(w) == "web:v1").await;
+    assert_eq!(find(&world).unwrap()["spec"]["replicas"], 9, "what is ignored stays while others are healed");
+}
