@@ -105,5 +105,6 @@ fn config(repository: &Path, data_dir: &Path) -> SyncConfig {
         webhook_secret: None,
         loopback: true,
         poll_interval: Duration::from_secs(3600),
+        tools_path: std::env::var_os("PATH").unwrap_or_default(),
     }
 }

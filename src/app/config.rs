@@ -1,5 +1,6 @@
 //! What a windlass is built from.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Repo {
     pub path: String,
     /// How often a remote is asked for news.
     pub poll_interval: Duration,
+    /// Where `kustomize`, `helm` and `ssh` are looked for, as in the variable `PATH`.
+    pub tools_path: OsString,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -188,5 +188,6 @@ fn sync_config(repo: Repo, data_dir: PathBuf, webhook_secret: Option<Vec<u8>>, a
         webhook_secret,
         loopback: address.ip().is_loopback(),
         poll_interval: repo.poll_interval,
+        tools_path: repo.tools_path,
     }
 }

@@ -60,6 +60,7 @@ async fn config(args: UpArgs) -> anyhow::Result<Config> {
             branch: args.branch,
             path: args.path,
             poll_interval: Duration::from_secs(args.poll_interval.max(1)),
+            tools_path: std::env::var_os("PATH").unwrap_or_default(),
         }),
         data_dir: data_dir(args.data_dir)?,
         listen: args.listen,

@@ -114,9 +114,15 @@ impl Worker {
 
     pub(super) async fn desired(&self, settings: &Arc<Settings>, at: At) -> Result<Option<Desired>, OpenError> {
         let shared = self.shared.clone();
-        let _slot = shared.slots.acquire().await;
-        let (sources, settings) = (self.sources.clone(), settings.clone());
-        blocking(move || desired::read(&sources, &settings, &at)).await
+        let slot = shared.slots.acquire().await;
+        let (sources, asked) = (self.sources.clone(), settings.clone());
+        let begun = blocking(move || desired::begin(&sources, &asked, &at)).await?;
+        let Some(begun) = begun else { return Ok(None) };
+        // A tool may take its time; it takes no place from those that need none.
+        drop(slot);
+        let _tool = if begun.needs_tools() { Some(shared.tool_slots.acquire().await) } else { None };
+        let (sources, settings, tools) = (self.sources.clone(), settings.clone(), shared.tools.clone());
+        blocking(move || begun.finish(&sources, &settings, &tools)).await.map(Some)
     }
 
     async fn follow(&mut self, desired: Desired, settings: &Arc<Settings>, trigger: &Trigger, started: Timestamp) {

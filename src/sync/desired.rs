@@ -5,9 +5,10 @@ use std::sync::Arc;
 use git2::Oid;
 
 use super::mirror::Commit;
-use super::reader::{Reading, Wanted};
+use super::reader::{Prepared, Reading, Wanted};
 use super::render::{self, Rendered};
 use super::settings::Settings;
+use super::tool::Tools;
 use super::upstream::{Follower, OpenError, Position, Upstream};
 use crate::diff::plan::SourceError;
 
@@ -53,11 +54,11 @@ impl Desired {
     }
 }
 
-/// Reads the sources; `None` when there is nothing new.
+/// Begins to read the sources; `None` when there is nothing new.
 ///
 /// # Errors
 /// When a repository cannot be read or has no such commit.
-pub fn read(sources: &[Followed], settings: &Settings, at: &At) -> Result<Option<Desired>, OpenError> {
+pub fn begin(sources: &[Followed], settings: &Settings, at: &At) -> Result<Option<Begun>, OpenError> {
     let mut positions = Vec::with_capacity(sources.len());
     for (index, source) in sources.iter().enumerate() {
         positions.push(match at {
@@ -73,14 +74,52 @@ pub fn read(sources: &[Followed], settings: &Settings, at: &At) -> Result<Option
     {
         return Ok(None);
     }
-    let mut readings = Vec::with_capacity(sources.len());
-    for ((source, settings_of), position) in sources.iter().zip(&settings.sources).zip(&positions) {
-        let wanted =
-            Wanted { path: &settings_of.path, selection: &settings_of.selection, namespace: &settings.namespace };
-        readings.push(source.upstream.opened()?.reader().read(position.commit, wanted)?);
+    let mut parts = Vec::with_capacity(sources.len());
+    for ((source, settings_of), position) in sources.iter().zip(&settings.sources).zip(&mut positions) {
+        let wanted = Wanted {
+            path: &settings_of.path,
+            selection: &settings_of.selection,
+            namespace: &settings.namespace,
+            tools: Some((settings_of, &source.follower.application.name)),
+        };
+        let (prepared, is_wide) = source.upstream.opened()?.reader().prepare(position.commit, wanted)?;
+        source.follower.widen(is_wide);
+        // A folder that draws on others is as new as the repository.
+        *position = source.upstream.position_at(&source.follower, position.commit)?;
+        parts.push(prepared);
     }
-    let rendered = Rendered::together(readings.iter().map(|reading| reading.rendered.clone()));
-    Ok(Some(Desired { rendered, readings: readings.into(), positions }))
+    Ok(Some(Begun { parts, positions }))
+}
+
+/// Sources that were read but for what tools have to render.
+pub struct Begun {
+    parts: Vec<Prepared>,
+    positions: Vec<Position>,
+}
+
+impl Begun {
+    pub fn needs_tools(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Prepared::Job(..)))
+    }
+
+    /// Runs the tools, outside of every lock. Blocking, for as long as they may take.
+    ///
+    /// # Errors
+    /// When a repository cannot be opened.
+    pub fn finish(self, sources: &[Followed], settings: &Settings, tools: &Tools) -> Result<Desired, OpenError> {
+        let mut readings = Vec::with_capacity(self.parts.len());
+        for (part, source) in self.parts.into_iter().zip(sources) {
+            readings.push(match part {
+                Prepared::Read(reading) => reading,
+                Prepared::Job(commit, job) => {
+                    let outcome = job.run(tools);
+                    source.upstream.opened()?.reader().finish(commit, &job, &settings.namespace, outcome)
+                }
+            });
+        }
+        let rendered = Rendered::together(readings.iter().map(|reading| reading.rendered.clone()));
+        Ok(Desired { rendered, readings: readings.into(), positions: self.positions })
+    }
 }
 
 /// Moves errors that stand at their object to the line of their field.

@@ -13,6 +13,7 @@ pub mod trigger;
 
 mod ignore;
 mod settings;
+mod tool;
 
 mod inbox;
 mod manager;

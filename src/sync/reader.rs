@@ -1,19 +1,26 @@
 //! Reads a commit: its words and what its manifests declare. Blocking; the syncer calls it on a thread of its own.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use git2::Oid;
+use git2::{Oid, Tree};
 
 use super::mirror::{Commit, Mirror, MirrorError, RepoLocation};
-use super::render::{self, Cache, Folder, Rendered, TreeError};
-use super::settings::{Selection, normalised};
+use super::render::{self, Cache, File, Folder, Rendered, TreeError};
+use super::settings::{Selection, SourceSettings, normalised};
+use super::tool::{self, Job, OutcomeId, Source};
 use crate::diff::plan::SourceError;
+
+/// Outcomes of tools that are kept before those are forgotten that nobody uses.
+const MOST_OUTCOMES: usize = 1024;
 
 /// A repository together with what was read of it before.
 pub struct Reader {
     pub mirror: Mirror,
     cache: Cache,
+    /// What tools printed.
+    outcomes: HashMap<OutcomeId, Arc<File>>,
 }
 
 /// What is read of a commit.
@@ -24,6 +31,15 @@ pub struct Wanted<'a> {
     pub selection: &'a Selection,
     /// Namespace of objects that name none.
     pub namespace: &'a str,
+    /// How a folder is rendered that asks for a tool; read as plain files when absent.
+    pub tools: Option<(&'a SourceSettings, &'a str)>,
+}
+
+/// A commit on the way to being read.
+pub enum Prepared {
+    Read(Reading),
+    /// A tool has yet to run.
+    Job(Commit, Box<Job>),
 }
 
 /// A commit that was read.
@@ -33,6 +49,15 @@ pub struct Reading {
     pub rendered: Arc<Rendered>,
     /// Keeps the commit's files in the cache.
     _folder: Option<Arc<Folder>>,
+}
+
+/// What a tool printed, or all that is wrong.
+pub type Outcome = Result<Arc<File>, Vec<SourceError>>;
+
+impl Reading {
+    fn new(commit: Commit, rendered: Rendered) -> Self {
+        Self { commit, rendered: Arc::new(rendered), _folder: None }
+    }
 }
 
 /// What the repository at or around `path` declares below its folder `below` at a revision, with its commit.
@@ -48,14 +73,14 @@ pub fn at_revision(
     let mirror = Mirror::open(path, &RepoLocation::Local(path.to_owned()))?;
     let id = mirror.resolve(revision)?;
     let below = normalised(below).unwrap_or_else(|_| below.to_owned());
-    let wanted = Wanted { path: &below, selection: &Selection::all(), namespace };
+    let wanted = Wanted { path: &below, selection: &Selection::all(), namespace, tools: None };
     let Reading { commit, rendered, .. } = Reader::new(mirror).read(id, wanted)?;
     Ok((commit, Arc::unwrap_or_clone(rendered)))
 }
 
 impl Reader {
     pub fn new(mirror: Mirror) -> Self {
-        Self { mirror, cache: Cache::default() }
+        Self { mirror, cache: Cache::default(), outcomes: HashMap::new() }
     }
 
     /// Reads a commit; what is wrong with its manifests is in the result, with the line of the field.
@@ -78,6 +103,69 @@ impl Reader {
                 Ok(Reading { commit, rendered: Arc::new(rendered), _folder: None })
             }
         }
+    }
+
+    /// As [`Reader::read`], but what a tool has to render is only prepared. Gives whether the folder draws on others.
+    ///
+    /// # Errors
+    /// When the commit or its objects cannot be read.
+    pub fn prepare(&mut self, id: Oid, wanted: Wanted) -> Result<(Prepared, bool), MirrorError> {
+        let Some((settings, name)) = wanted.tools.filter(|(settings, _)| !settings.is_plain) else {
+            return Ok((Prepared::Read(self.read(id, wanted)?), false));
+        };
+        let Some((asks, source)) = self.tool_of(id, wanted.path, settings)? else {
+            return Ok((Prepared::Read(self.read(id, wanted)?), false));
+        };
+        let commit = self.mirror.commit(id)?;
+        let repository = self.mirror.repository();
+        let tree = self.tree(id)?;
+        let shown = if wanted.path.is_empty() { asks.clone() } else { format!("{}/{asks}", wanted.path) };
+        let job = tool::Wanted { path: wanted.path, asks, source, name, namespace: wanted.namespace };
+        match tool::prepare(repository, &tree, job, |id| self.outcomes.contains_key(id)) {
+            Ok((_, is_wide, Some(job))) => Ok((Prepared::Job(commit, Box::new(job)), is_wide)),
+            Ok((id, is_wide, None)) => {
+                let file = self.outcomes.get(&id).cloned().unwrap_or_default();
+                let rendered = Rendered::of_file(&file, &shown, wanted.namespace);
+                Ok((Prepared::Read(Reading::new(commit, rendered)), is_wide))
+            }
+            Err(errors) => {
+                let rendered = Rendered { errors, ..Rendered::default() };
+                Ok((Prepared::Read(Reading::new(commit, rendered)), true))
+            }
+        }
+    }
+
+    fn tree(&self, commit: Oid) -> Result<Tree<'_>, MirrorError> {
+        let found = self.mirror.repository().find_commit(commit).and_then(|commit| commit.tree());
+        found.map_err(|source| self.mirror.failed(source))
+    }
+
+    /// The file by which the folder asks for a tool, and the tool.
+    fn tool_of(&self, id: Oid, path: &str, of: &SourceSettings) -> Result<Option<(String, Source)>, MirrorError> {
+        let tree = self.tree(id)?;
+        let folder = match path {
+            "" => Some(tree),
+            path => {
+                let entry = tree.get_path(path.as_ref()).ok();
+                entry.and_then(|entry| self.mirror.repository().find_tree(entry.id()).ok())
+            }
+        };
+        Ok(folder.and_then(|folder| tool::choose(&folder, of.kustomize.as_ref(), of.helm.as_ref())))
+    }
+
+    /// Keeps what a tool printed, and gives it as what was read.
+    pub fn finish(&mut self, commit: Commit, job: &Job, namespace: &str, outcome: Outcome) -> Reading {
+        let rendered = match outcome {
+            Ok(file) => {
+                if self.outcomes.len() >= MOST_OUTCOMES {
+                    self.outcomes.retain(|_, file| Arc::strong_count(file) > 1);
+                }
+                self.outcomes.insert(job.id, file.clone());
+                Rendered::of_file(&file, job.asks(), namespace)
+            }
+            Err(errors) => Rendered { errors, ..Rendered::default() },
+        };
+        Reading::new(commit, rendered)
     }
 
     /// Moves errors to the line of their field.

@@ -17,6 +17,7 @@ use super::plan;
 use super::request::{self, PlanRequest};
 use super::settings::{self, DESTINATION, Settings};
 use super::syncer::{Shared, Syncer};
+use super::tool::Tools;
 use super::trigger::webhook::{self, Webhooks};
 use super::upstream::{Follower, OpenError};
 use super::{application, tracking};
@@ -116,8 +117,8 @@ fn compute(
         None => (None, request.revision.as_str()),
     };
     let sources = sources(shared, key, &settings);
-    let desired = read(&sources, &settings, revision)?;
-    let base = base.map(|base| read(&sources, &settings, base)).transpose()?;
+    let desired = read(&sources, &settings, &shared.tools, revision)?;
+    let base = base.map(|base| read(&sources, &settings, &shared.tools, base)).transpose()?;
     let mut plan = plan::plan(
         &shared.registry,
         plan::Request {
@@ -147,12 +148,13 @@ fn sources(shared: &Shared, key: &ObjectKey, settings: &Settings) -> Vec<Followe
     followed.collect()
 }
 
-fn read(sources: &[Followed], settings: &Settings, revision: &str) -> Result<Desired, ApiError> {
+fn read(sources: &[Followed], settings: &Settings, tools: &Tools, revision: &str) -> Result<Desired, ApiError> {
     let at = match revision {
         "" => At::Tips { unless: None },
         named => At::Named(named.to_owned()),
     };
     let refused = |error: OpenError| ApiError::bad_request(error.to_string());
-    let desired = desired::read(sources, settings, &at).map_err(refused)?;
-    desired.ok_or_else(|| ApiError::internal("a read without an outcome"))
+    let begun = desired::begin(sources, settings, &at).map_err(refused)?;
+    let begun = begun.ok_or_else(|| ApiError::internal("a read without an outcome"))?;
+    begun.finish(sources, settings, tools).map_err(refused)
 }

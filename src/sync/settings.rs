@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::ignore::Ignored;
 use super::mirror::{LocationError, RepoLocation, scrub};
-use crate::object::application::{ApplicationSpec, Automated, Directory, Retry, Source};
+use crate::object::application::{ApplicationSpec, Automated, Directory, Helm, Kustomize, Retry, Source};
 
 /// Namespace of objects that name none, when the Application names none either.
 pub const DESTINATION: &str = "default";
@@ -35,6 +35,10 @@ pub struct SourceSettings {
     /// Normalised; empty for all of the repository.
     pub path: String,
     pub selection: Selection,
+    pub kustomize: Option<Kustomize>,
+    pub helm: Option<Helm>,
+    /// Files are read as they are, whatever tool the folder asks for.
+    pub is_plain: bool,
 }
 
 /// Which files of a folder are manifests of the Application.
@@ -235,8 +239,6 @@ fn source_settings(source: &Source) -> Result<SourceSettings, Vec<String>> {
     unsupported(source.plugin.is_some(), "plugin", "render the manifests into the repository");
     unsupported(!source.chart.is_empty(), "chart", "keep the chart in a git repository and name its folder in path");
     unsupported(!source.reference.is_empty(), "ref", "keep the value files beside the chart");
-    unsupported(source.helm.is_some(), "helm", "render the manifests into the repository");
-    unsupported(source.kustomize.is_some(), "kustomize", "render the manifests into the repository");
     let jsonnet = source.directory.as_ref().is_some_and(|directory| directory.jsonnet.is_some());
     unsupported(jsonnet, "directory.jsonnet", "render the manifests into the repository");
     let location =
@@ -244,9 +246,15 @@ fn source_settings(source: &Source) -> Result<SourceSettings, Vec<String>> {
     let path = normalised(&source.path).map_err(|fault| wrong.push(format!("path: {fault}")));
     let selection = Selection::of(source.directory.as_ref()).map_err(|fault| wrong.push(fault));
     match (location, path, selection) {
-        (Ok(location), Ok(path), Ok(selection)) if wrong.is_empty() => {
-            Ok(SourceSettings { location, target_revision: source.target_revision.trim().to_owned(), path, selection })
-        }
+        (Ok(location), Ok(path), Ok(selection)) if wrong.is_empty() => Ok(SourceSettings {
+            location,
+            target_revision: source.target_revision.trim().to_owned(),
+            path,
+            selection,
+            kustomize: source.kustomize.clone(),
+            helm: source.helm.clone(),
+            is_plain: source.directory.as_ref().is_some_and(|directory| !directory.include.is_empty()),
+        }),
         _ => Err(wrong),
     }
 }

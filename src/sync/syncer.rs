@@ -1,6 +1,7 @@
 //! The handle of a running syncer, and how one is started: opens the repository, makes sure that its Application
 //! exists, and starts the tasks. Everything that decides is in `worker`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::application;
 use super::blocking::blocking;
 use super::manager::Manager;
 use super::mirror::{FetchError, MirrorError, RepoLocation};
+use super::tool::Tools;
 use super::trigger::Trigger;
 use super::upstream::{OpenError, Pool, PoolOptions, Upstream};
 use super::watching::Hub;
@@ -20,6 +22,8 @@ use crate::tasks::Tasks;
 
 /// Applications that render, stage and store at the same time; those that wait for something hold no place.
 const AT_ONCE: usize = 4;
+/// Tools that run at the same time.
+const TOOLS_AT_ONCE: usize = 2;
 
 /// What to follow.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct SyncConfig {
     pub loopback: bool,
     /// Time between two looks at a repository when nothing says that it moved.
     pub poll_interval: Duration,
+    /// Folders, as in the variable `PATH`, that have `kustomize`, `kubectl`, `helm`, `git` and `ssh`.
+    pub tools_path: OsString,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +96,8 @@ pub(super) struct Shared {
     pub pool: Pool,
     pub hub: Hub,
     pub slots: Semaphore,
+    pub tool_slots: Semaphore,
+    pub tools: Tools,
     /// Objects that are known to be as git says, of all Applications together.
     pub verified: watch::Sender<usize>,
 }
@@ -109,9 +117,11 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
         .map_err(|source| SyncError::Application { name: config.application.clone(), source })?;
     let hub = Hub::new(registry.store().clone(), tasks.clone());
     let progress = watch::Sender::new(Progress::default());
-    let slots = Semaphore::new(AT_ONCE);
+    let (slots, tool_slots) = (Semaphore::new(AT_ONCE), Semaphore::new(TOOLS_AT_ONCE));
+    let tools = Tools::new(config.tools_path.clone());
     let verified = watch::Sender::new(0);
-    let shared = Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots, verified });
+    let shared =
+        Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots, tool_slots, tools, verified });
     tasks.spawn("sync-applications", Manager::new(shared.clone(), tasks.clone()).run());
     Ok(Syncer { shared, upstream })
 }

@@ -77,6 +77,7 @@ async fn tell(narrator: &mut Narrator, dir: &std::path::Path, running: &mut Opti
             branch: None,
             path: String::new(),
             poll_interval: Duration::from_secs(30),
+            tools_path: std::env::var_os("PATH").unwrap_or_default(),
         }),
         data_dir: dir.join("data"),
         listen: ([127, 0, 0, 1], 0).into(),

@@ -104,6 +104,15 @@ impl Rendered {
         rendered
     }
 
+    /// What a tool printed for the folder whose file `path` asks for it.
+    pub fn of_file(file: &Arc<File>, path: &str, namespace: &str) -> Self {
+        let mut rendered = Self::default();
+        rendered.take(file, path, namespace);
+        rendered.refuse_duplicates();
+        rendered.sort();
+        rendered
+    }
+
     /// One of documents that were rendered elsewhere.
     pub fn of_documents(documents: Vec<Document>, errors: Vec<SourceError>) -> Self {
         let mut rendered = Self { documents, errors, warnings: Vec::new() };

@@ -175,6 +175,11 @@ pub(super) fn too_large(size: u64) -> File {
     File { manifests: Vec::new(), faults: vec![Fault::new(0, message)] }
 }
 
+/// Whether a file of this name may be written into a folder.
+pub fn is_safe_name(name: &str) -> bool {
+    refused_name(name).is_none()
+}
+
 /// Names that git itself would not check out, and names that could fool a terminal.
 pub(super) fn refused_name(name: &str) -> Option<Entry> {
     let why = if matches!(name, "" | "." | "..") || name.contains('/') || name.eq_ignore_ascii_case(".git") {

@@ -237,7 +237,11 @@ async fn an_ignored_field_is_neither_drift_nor_healed_and_the_others_are() {
     assert_eq!(child(&world, "web").status.sync.status, "Synced");
 
     let image = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:evil"}]);
-    world.registry.patch(&Author::controller("eve"), &target, Patch::Json(image), WriteOptions::default()).await.unwrap();
+    world
+        .registry
+        .patch(&Author::controller("eve"), &target, Patch::Json(image), WriteOptions::default())
+        .await
+        .unwrap();
     let image = |w: &World| find(w).unwrap()["spec"]["template"]["spec"]["containers"][0]["image"].clone();
     world.until("the image is put back", |w| image(w) == "web:v1").await;
     assert_eq!(find(&world).unwrap()["spec"]["replicas"], 9, "what is ignored stays while others are healed");

@@ -8,6 +8,7 @@ mod follow;
 mod plans;
 mod remotes;
 mod reverts;
+mod tools;
 
 use std::path::Path;
 use std::time::Duration;
@@ -102,6 +103,7 @@ impl World {
             webhook_secret: None,
             loopback: true,
             poll_interval: Duration::from_secs(3600),
+            tools_path: std::env::var_os("PATH").unwrap_or_default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! One source of one Application, as its repository knows it: what is followed, what was looked at last, and whom
 //! to tell.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::Oid;
@@ -17,7 +18,7 @@ pub struct Follower {
     /// Folder inside the repository; empty for all of it.
     pub path: String,
     /// The folder refers to others, so that any change of the repository may concern it.
-    pub is_wide: bool,
+    is_wide: AtomicBool,
     pub inbox: Arc<Inbox>,
     looked_at: Mutex<Option<Oid>>,
 }
@@ -37,7 +38,7 @@ impl Follower {
             index,
             target_revision: target_revision.to_owned(),
             path: path.to_owned(),
-            is_wide: false,
+            is_wide: AtomicBool::new(false),
             inbox,
             looked_at: Mutex::default(),
         }
@@ -45,8 +46,13 @@ impl Follower {
 
     /// Where the source is at a commit. A folder that does not exist is a content of its own.
     pub(super) fn at(&self, mirror: &Mirror, commit: Oid) -> Result<Position, MirrorError> {
-        let path = if self.is_wide { "" } else { &self.path };
+        let path = if self.is_wide.load(Ordering::Relaxed) { "" } else { &self.path };
         Ok(Position { commit, content: mirror.content(commit, path)?.unwrap_or(Oid::ZERO_SHA1) })
+    }
+
+    /// The folder refers to others, or not.
+    pub fn widen(&self, is_wide: bool) {
+        self.is_wide.store(is_wide, Ordering::Relaxed);
     }
 
     /// What was looked at and needs no second look; `None` to be told of the next look in any case.
