@@ -6,7 +6,7 @@ use crate::check::Check;
 use crate::client::Client;
 use crate::tally::{cases, replay_all};
 
-const FLOOR: usize = 113;
+const FLOOR: usize = 115;
 
 #[tokio::test(start_paused = true)]
 async fn lists_select_as_recorded() {

@@ -19,6 +19,7 @@ mod namespace;
 mod node;
 mod offspring;
 mod pods;
+mod protection;
 mod replica_set;
 mod start;
 

@@ -11,6 +11,7 @@ use super::garbage::GarbageCollector;
 use super::job::{JobController, TtlController};
 use super::namespace::{AccountController, NamespaceController, RootCaController};
 use super::node::{EvictionController, GoneController, LifeController};
+use super::protection::ProtectionController;
 use super::replica_set::ReplicaSetController;
 use crate::cluster::registry::Registry;
 use crate::tasks::Tasks;
@@ -56,6 +57,7 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
         ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),
         ("namespace", engine::start(NamespaceController::new(registry), store, tasks)),
+        ("storage-protection", engine::start(ProtectionController::new(registry), store, tasks)),
         ("serviceaccount", engine::start(AccountController::new(registry), store, tasks)),
     ];
     Controllers { counters }

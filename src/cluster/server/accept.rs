@@ -56,6 +56,14 @@ fn not_acceptable() -> ApiError {
     ApiError::new(Reason::NotAcceptable, format!("only the following media types are accepted: {offered}"))
 }
 
+/// No encoding will do, whatever the form.
+fn no_representation() -> ApiError {
+    let message = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
+                   application/vnd.kubernetes.protobuf, application/json;stream=watch, \
+                   application/vnd.kubernetes.protobuf;stream=watch";
+    ApiError { about: Some(Box::default()), ..ApiError::new(Reason::NotAcceptable, message) }
+}
+
 /// The first entry that can be served decides; no header at all means JSON.
 ///
 /// # Errors
@@ -63,6 +71,9 @@ fn not_acceptable() -> ApiError {
 pub fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     if !headers.contains_key(ACCEPT) {
         return Ok(Form::Plain);
+    }
+    if !ranges(headers).any(|range| range.takes_json()) {
+        return Err(no_representation());
     }
     ranges(headers).filter(MediaRange::takes_json).find_map(|r| form_of(&r)).ok_or_else(not_acceptable)
 }

@@ -76,10 +76,10 @@ pub fn patch_type(parts: &Parts) -> Result<PatchType, ApiError> {
         "application/merge-patch+json" => Ok(PatchType::Merge),
         "application/strategic-merge-patch+json" => Ok(PatchType::Strategic),
         "application/apply-patch+yaml" => Ok(PatchType::Apply),
-        _ => Err(unsupported(
-            "application/json-patch+json, application/merge-patch+json, \
-             application/strategic-merge-patch+json, application/apply-patch+yaml",
-        )),
+        _ => {
+            let error = ApiError::new(Reason::UnsupportedMediaType, "415: Unsupported Media Type");
+            Err(ApiError { about: Some(Box::default()), ..error })
+        }
     }
 }
 

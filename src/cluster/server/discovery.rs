@@ -3,6 +3,7 @@
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
 use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -53,8 +54,29 @@ fn group_versions() -> Vec<GroupVersion> {
             all.push(one);
         }
     }
+    // Stable: what Kubernetes does not have comes last, in the order of the kinds table.
+    all.sort_by_key(|one| ORDER.iter().position(|group| *group == one.group).unwrap_or(ORDER.len()));
     all
 }
+
+/// The groups in the order in which Kubernetes lists them: kubectl takes the first group that has a resource's name.
+const ORDER: [&str; 15] = [
+    "",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+];
 
 fn resources_of(of: GroupVersion) -> Vec<Resource> {
     let served = kinds::all().iter().filter(|k| k.group == of.group && k.version == of.version).map(resource);
@@ -78,12 +100,16 @@ fn resources_of(of: GroupVersion) -> Vec<Resource> {
         categories: &[],
         subresources: Vec::new(),
     });
-    served.chain(reviews).chain(measured).collect()
+    let mut all: Vec<Resource> = served.chain(reviews).chain(measured).collect();
+    all.sort_by_key(|resource| resource.name);
+    all
 }
 
 fn resource(kind: &'static Kind) -> Resource {
     // A namespace's content is deleted with it, one by one, so namespaces are not deleted as a collection.
     let verbs = VERBS.into_iter().filter(|v| kind != kinds::NAMESPACE || *v != "deletecollection").collect();
+    let mut subresources: Vec<Sub> = kind.subresources.iter().map(|s| sub(kind, *s)).collect();
+    subresources.sort_by_key(|sub| sub.name);
     Resource {
         name: kind.plural,
         singular: kind.singular,
@@ -92,7 +118,7 @@ fn resource(kind: &'static Kind) -> Resource {
         verbs,
         short_names: kind.short_names,
         categories: kind.categories,
-        subresources: kind.subresources.iter().map(|s| sub(kind, *s)).collect(),
+        subresources,
     }
 }
 
@@ -162,7 +188,11 @@ fn aggregated(version: &str, part: fn(&GroupVersion) -> bool) -> Value {
 }
 
 fn aggregated_resource(gv: GroupVersion, resource: &Resource) -> Value {
-    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+    // A group and version that are the list's own are left out.
+    let kind = |group: &str, version: &str, kind: &str| {
+        let (group, version) = if (group, version) == (gv.group, gv.version) { ("", "") } else { (group, version) };
+        json!({"group": group, "version": version, "kind": kind})
+    };
     let mut shown = json!({"resource": resource.name, "responseKind": kind(gv.group, gv.version, resource.kind),
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular, "verbs": resource.verbs});
@@ -255,7 +285,18 @@ fn legacy_entries(gv: GroupVersion, resource: &Resource) -> Vec<Value> {
         shown
     };
     let subresources = resource.subresources.iter().map(sub);
-    std::iter::once(with_names(own, resource)).chain(subresources).collect()
+    let mut own = with_names(own, resource);
+    if resource.verbs.contains(&"watch") {
+        own["storageVersionHash"] = json!(storage_version_hash(gv, resource.kind));
+    }
+    std::iter::once(own).chain(subresources).collect()
+}
+
+/// Changes when objects are stored in another version than before: a digest of group, version and kind.
+fn storage_version_hash(gv: GroupVersion, kind: &str) -> String {
+    let stored = format!("{}/{}/{kind}", gv.group, gv.version);
+    let digest = ring::digest::digest(&ring::digest::SHA256, stored.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(&digest.as_ref()[..8])
 }
 
 /// An answer that a client may keep and ask about by its ETag.

@@ -52,6 +52,10 @@ fn selectable(kind: &Kind) -> &'static [&'static str] {
         &["status.phase"]
     } else if kind == kinds::SECRET {
         &["type"]
+    } else if kind == kinds::REPLICATION_CONTROLLER {
+        &["status.replicas"]
+    } else if kind == kinds::JOB {
+        &["status.successful"]
     } else if kind == kinds::SERVICE {
         &["spec.clusterIP", "spec.type"]
     } else {
@@ -118,11 +122,15 @@ fn text_of(object: &Value, path: &str) -> String {
             Value::Null => &object["reportingComponent"],
             component => component,
         },
+        // The field has another name where it is selected by.
+        "status.successful" => &object["status"]["succeeded"],
         path => path.split('.').fold(object, |value, name| &value[name]),
     };
     match found {
         Value::String(text) => text.clone(),
         Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Null if matches!(path, "status.replicas" | "status.successful") => "0".into(),
         // An absent flag is false.
         Value::Null if matches!(path, "spec.hostNetwork" | "spec.unschedulable") => "false".into(),
         _ => String::new(),

@@ -135,9 +135,15 @@ fn encode(revision: Revision, last: &ObjectKey) -> String {
 }
 
 fn decode(text: &str) -> Result<Token, ApiError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let token = bytes.and_then(|b| serde_json::from_slice(&b).ok());
-    token.ok_or_else(|| ApiError::bad_request("invalid continue token: continue key is not valid"))
+    let invalid = |why: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid{why}"));
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid(""))?;
+    let token: Value =
+        serde_json::from_slice(&bytes).map_err(|_| match String::from_utf8_lossy(&bytes).chars().next() {
+            None => invalid(": unexpected end of JSON input"),
+            Some(first) => invalid(&format!(": invalid character '{first}' looking for beginning of value")),
+        })?;
+    let other = |_| invalid(": server does not recognize this encoded version ");
+    serde_json::from_value(token).map_err(other)
 }
 
 /// The objects that can match, by the cheapest way to find them.
