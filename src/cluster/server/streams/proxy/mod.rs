@@ -6,5 +6,6 @@ mod pass;
 mod pipe;
 mod serve;
 mod target;
+mod tls;
 
 pub use serve::serve;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::pass::{Way, pass};
 use super::pipe::{Pipe, bytes_of};
 use super::target::{self, Endpoint, Named, unavailable};
-use super::{kubelet, pipe};
+use super::{kubelet, pipe, tls};
 use crate::cluster::server::answer;
 use crate::cluster::server::api::Server;
 use crate::cluster::server::path::Attributes;
@@ -35,9 +35,6 @@ pub async fn serve(
     let Some(named) = Named::parse(&at.name) else {
         return Err(ApiError::bad_request(format!("invalid {} request {:?}", kind.singular, at.name)));
     };
-    if named.tls {
-        return Err(ApiError::bad_request("proxying to https is not supported: name a port that speaks http"));
-    }
     let (prefix, rest) = split(request.uri().path(), if at.namespace.is_empty() { 6 } else { 8 });
     if rest.is_empty() && matches!(*request.method(), Method::GET | Method::HEAD) {
         let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -68,6 +65,13 @@ pub async fn serve(
         let host = SocketAddr::from((endpoint.address, endpoint.port)).to_string();
         (to_endpoint(server, endpoint).await?, host)
     };
+    let pipe = match named.tls {
+        // A pod has no name that its certificate could be for.
+        true => timeout(DIAL, tls::over(pipe, &named.name)).await.map_err(|_| "TLS handshake timeout".to_owned()),
+        false => Ok(Ok(pipe)),
+    };
+    let unreachable = |why| unavailable(format!("error trying to reach service: {why}"));
+    let pipe = pipe.and_then(|connected| connected).map_err(unreachable)?;
     let path = match request.uri().query() {
         Some(query) => format!("{rest}?{query}"),
         None => rest,
