@@ -144,8 +144,10 @@ async fn commands_files_terminals_and_ports_of_real_containers() {
         child.kill().await.unwrap();
 
         let looking = ["debug", "shell", "--image", SHELL, "-i", "-q", "-c", "look", "--image-pull-policy=Never"];
-        let looked = [&looking[..], &["--", "cat"]].concat();
-        assert_eq!(world.ok(&looked, b"inside\n").await, b"inside\n");
+        // Its input stays open, so it has to end by itself.
+        let looked = [&looking[..], &["--", "sh", "-c", "read line; echo $line"]].concat();
+        let said = world.kubectl.run(&world.program, &looked, b"inside\n").await;
+        assert_eq!((said.text().as_str(), said.code), ("inside\n", 0), "{said:?}");
         let measured = async {
             loop {
                 let top = world.kubectl.run(&world.program, &["top", "pods", "--no-headers"], b"").await;

@@ -58,8 +58,8 @@ async fn frames_without_sense_or_measure_end_their_own_connection_only() {
         };
         tokio::time::timeout(PATIENCE, talking).await.unwrap_or_else(|_| panic!("{what} is not cut off"));
     }
-    let status = world.pods().exec("web", ["exit", "0"], &AttachParams::default()).await.unwrap().take_status();
-    assert_eq!(status.unwrap().await.unwrap().status.as_deref(), Some("Success"));
+    let mut exec = world.pods().exec("web", ["exit", "0"], &AttachParams::default()).await.unwrap();
+    assert_eq!(exec.take_status().unwrap().await.unwrap().status.as_deref(), Some("Success"));
     world.stop().await;
 }
 

@@ -1,7 +1,10 @@
 //! The Docker engine's sessions: commands and containers with their streams, and what containers use.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -11,6 +14,7 @@ use bollard::query_parameters::{AttachContainerOptions, ResizeContainerTTYOption
 use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 
 use super::docker::{Docker, SHORT, refusal, within};
@@ -63,8 +67,29 @@ pub(super) async fn attach(docker: &Docker, id: &str, wanted: Wanted) -> Result<
         ..AttachContainerOptions::default()
     };
     let attached = within(SHORT, docker.client.attach_container(id, Some(options))).await?;
+    let found = within(SHORT, docker.client.inspect_container(id, None)).await?;
+    let once = found.config.and_then(|config| config.stdin_once) == Some(true);
+    let input: Pin<Box<dyn AsyncWrite + Send>> = if once { attached.input } else { Box::pin(KeptOpen(attached.input)) };
     let control = Arc::new(OfContainer { docker: docker.clone(), id: id.to_owned() });
-    Ok(Session { input: attached.input, output: said(attached.output), control })
+    Ok(Session { input, output: said(attached.output), control })
+}
+
+/// The input of a container that reads on when a client has no more to say. The engine takes the end of a client's
+/// input for the end of the client, and would drop what the container has yet to say to it.
+struct KeptOpen(Pin<Box<dyn AsyncWrite + Send>>);
+
+impl AsyncWrite for KeptOpen {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
 }
 
 fn said(

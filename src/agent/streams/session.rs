@@ -63,8 +63,9 @@ async fn feed(
                 }
             }
             Ok(Some(Message::EndOfInput)) => {
-                if let Some(mut open) = input.take() {
-                    // A process that is gone needs no end of input.
+                if let Some(open) = input.as_mut() {
+                    // A process that is gone needs no end of input. Kept until the session ends: for some engines,
+                    // to let go of the input is to leave.
                     let _ = open.shutdown().await;
                 }
             }
