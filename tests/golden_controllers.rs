@@ -3,6 +3,8 @@
 
 #[path = "golden_controllers/actions.rs"]
 mod actions;
+#[path = "golden_controllers/autoscaling.rs"]
+mod autoscaling;
 #[path = "golden_controllers/cluster.rs"]
 mod cluster;
 #[path = "golden_controllers/compare.rs"]

@@ -96,6 +96,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     scheduler::start(registry.clone(), tasks);
 
     let node = Arc::new(LocalNode::new(config.node_name.clone(), &config.data_dir, config.runtime));
+    controllers::start_autoscaler(&registry, usages.clone(), tasks);
     let (ready, is_ready) = watch::channel(false);
     let metrics = Metrics::default();
     metrics.observe_store(store.clone());

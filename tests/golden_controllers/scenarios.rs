@@ -107,3 +107,40 @@ async fn a_pod_that_goes_is_replaced_also_while_the_controllers_are_down() {
     assert_eq!(cluster.list(kinds::POD).len(), 2);
     assert!(cluster.get(kinds::POD, &gone).is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_deployments_at_rest_cost_no_run_of_any_controller() {
+    let cluster = Cluster::start().await;
+    for number in 0..1000 {
+        let mut web = deployment(0, "app:1");
+        web["metadata"]["name"] = json!(format!("web-{number}"));
+        web["spec"]["selector"]["matchLabels"]["app"] = json!(format!("web-{number}"));
+        web["spec"]["template"]["metadata"]["labels"]["app"] = json!(format!("web-{number}"));
+        cluster.create(web).await.unwrap();
+    }
+    cluster.settle().await;
+    assert_eq!(cluster.list(kinds::REPLICA_SET).len(), 1000);
+    let (runs, revision) = (cluster.controllers.runs(), cluster.registry.store().revision());
+    tokio::time::sleep(std::time::Duration::from_secs(3000)).await;
+    assert_eq!((cluster.controllers.runs(), cluster.registry.store().revision()), (runs, revision));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replication_controller_keeps_its_pods() {
+    let cluster = Cluster::start().await;
+    let controller = json!({"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "web"}, "spec": {
+        "replicas": 2, "selector": {"app": "web"}, "template": {"metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "app", "image": "app:1"}]}}}});
+    cluster.create(controller).await.unwrap();
+    cluster.settle().await;
+    cluster.make_all_ready().await;
+    let web = cluster.get(kinds::REPLICATION_CONTROLLER, "web").unwrap();
+    assert_eq!((&web["status"]["replicas"], &web["status"]["availableReplicas"]), (&json!(2), &json!(2)));
+    assert_eq!(web["status"]["terminatingReplicas"], Value::Null);
+    let pod = &cluster.list(kinds::POD)[0];
+    assert_eq!(pod["metadata"]["ownerReferences"][0]["kind"], "ReplicationController");
+    cluster.patch(kinds::REPLICATION_CONTROLLER, "web", json!({"spec": {"replicas": 1}})).await.unwrap();
+    cluster.settle().await;
+    cluster.finish_deletions().await;
+    assert_eq!(cluster.list(kinds::POD).len(), 1);
+}

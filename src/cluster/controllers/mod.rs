@@ -4,6 +4,7 @@
 
 pub mod engine;
 
+mod autoscaler;
 mod claims;
 mod cluster_roles;
 mod cron_job;
@@ -23,4 +24,4 @@ mod protection;
 mod replica_set;
 mod start;
 
-pub use start::{Controllers, start, start_access, start_nodes, start_workloads};
+pub use start::{Controllers, start, start_access, start_autoscaler, start_nodes, start_workloads};

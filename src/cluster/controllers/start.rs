@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::autoscaler::AutoscalerController;
 use super::cluster_roles::ClusterRoleController;
 use super::cron_job::CronJobController;
 use super::deployment::DeploymentController;
@@ -12,8 +13,9 @@ use super::job::{JobController, TtlController};
 use super::namespace::{AccountController, NamespaceController, RootCaController};
 use super::node::{EvictionController, GoneController, LifeController};
 use super::protection::ProtectionController;
-use super::replica_set::ReplicaSetController;
+use super::replica_set::{REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController};
 use crate::cluster::registry::Registry;
+use crate::cluster::usage::Usages;
 use crate::tasks::Tasks;
 
 /// The running controllers, by name, with what they have done.
@@ -50,7 +52,11 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
     let store = registry.store();
     let counters = vec![
         ("deployment", engine::start(DeploymentController::new(registry), store, tasks)),
-        ("replicaset", engine::start(ReplicaSetController::new(registry), store, tasks)),
+        ("replicaset", engine::start(ReplicaSetController::new(registry, REPLICA_SETS), store, tasks)),
+        (
+            "replicationcontroller",
+            engine::start(ReplicaSetController::new(registry, REPLICATION_CONTROLLERS), store, tasks),
+        ),
         ("job", engine::start(JobController::new(registry), store, tasks)),
         ("cronjob", engine::start(CronJobController::new(registry), store, tasks)),
         ("ttl-after-finished", engine::start(TtlController::new(registry), store, tasks)),
@@ -72,4 +78,9 @@ pub fn start_nodes(registry: &Registry, tasks: &Tasks) -> Controllers {
         ("node-gone", engine::start(GoneController::new(registry), store, tasks)),
     ];
     Controllers { counters }
+}
+
+/// Starts the controller that follows loads, as far as they are measured.
+pub fn start_autoscaler(registry: &Registry, usages: Usages, tasks: &Tasks) -> Arc<Counters> {
+    engine::start(AutoscalerController::new(registry, usages), registry.store(), tasks)
 }

@@ -3,6 +3,8 @@
 //! fails of depends on it.
 
 mod judging;
+#[cfg(test)]
+mod simulation;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Keeps each ReplicaSet at its number of pods: counts what it controls, makes what is missing, deletes what is
+//! Keeps each ReplicaSet or ReplicationController at its number of pods: counts what it controls, makes what is missing, deletes what is
 //! too much, and reports. What one run makes or deletes is stored with the status at one revision.
 
 use std::collections::HashMap;
@@ -6,26 +6,28 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::flavour::Flavour;
 use super::ranking::{Rank, node};
 use super::status::{PodFailure, Pods, next_available, report};
 use crate::cluster::controllers::claims::{Claim, Claimant, could_adopt};
 use crate::cluster::controllers::decode::{decode, is_namespace_terminating, update_status, whole_seconds};
 use crate::cluster::controllers::engine::{Controller, Failure, Next, Source, controllers_of};
 use crate::cluster::controllers::events::{Note, Recorder};
-use crate::cluster::controllers::{names, pods};
+use crate::cluster::controllers::offspring::{free_name, pod_of};
+use crate::cluster::controllers::pods;
 use crate::cluster::registry::{
     Author, DeleteOptions, Preconditions, Propagation, Registry, Transaction, WriteOptions,
 };
 use crate::cluster::store::Snapshot;
-use crate::object::selector::Selector;
 use crate::object::{Object, ObjectKey, Reason, kinds};
 
 /// Pods that one run makes or deletes, so that a transaction stays small; the next run does the rest.
 const BURST: usize = 500;
 
 pub struct ReplicaSetController {
+    flavour: &'static Flavour,
     registry: Registry,
     author: Author,
     recorder: Recorder,
@@ -33,15 +35,16 @@ pub struct ReplicaSetController {
 
 impl Controller for ReplicaSetController {
     fn name(&self) -> &'static str {
-        "replicaset"
+        self.flavour.name
     }
 
     fn sources(&self) -> Vec<Source> {
+        let flavour = self.flavour;
         vec![
-            Source::own(kinds::REPLICA_SET),
+            Source::own(flavour.kind),
             Source::new(kinds::POD, |snapshot, event| {
-                let mut keys = controllers_of(kinds::REPLICA_SET, event);
-                keys.extend(could_adopt(snapshot, kinds::REPLICA_SET, &event.object, selector_of));
+                let mut keys = controllers_of(flavour.kind, event);
+                keys.extend(could_adopt(snapshot, flavour.kind, &event.object, |set| flavour.selector_of(set)));
                 keys
             }),
         ]
@@ -49,8 +52,8 @@ impl Controller for ReplicaSetController {
 
     async fn reconcile(&self, snapshot: Arc<Snapshot>, key: ObjectKey) -> Result<Next, Failure> {
         let Some(object) = snapshot.get(&key) else { return Ok(Next::Done) };
-        let Some(selector) = selector_of(object) else { return Ok(Next::Done) };
-        let set = decode::<ReplicaSet>(object)?;
+        let Some(selector) = self.flavour.selector_of(object) else { return Ok(Next::Done) };
+        let set = self.flavour.read(object)?;
         let claimant = Claimant { owner: object, selector: &selector };
         let mut run = Run {
             controller: self,
@@ -71,10 +74,10 @@ impl Controller for ReplicaSetController {
 }
 
 impl ReplicaSetController {
-    pub fn new(registry: &Registry) -> Self {
-        let author = Author::controller("replicaset-controller");
-        let recorder = Recorder::new(registry, &author, "replicaset-controller");
-        Self { registry: registry.clone(), author, recorder }
+    pub fn new(registry: &Registry, flavour: &'static Flavour) -> Self {
+        let author = Author::controller(flavour.component);
+        let recorder = Recorder::new(registry, &author, flavour.component);
+        Self { flavour, registry: registry.clone(), author, recorder }
     }
 }
 
@@ -131,11 +134,13 @@ impl Run<'_> {
     /// request; here a refusal ends the batch before anything is stored for it, so one costs one step.
     fn create(&mut self, count: usize, claimant: &Claimant<'_>) -> Result<(), Failure> {
         let namespace = self.object.key.namespace.as_str();
-        let template = self.template(claimant)?;
+        let template = self.object.value()["spec"]["template"].take();
+        let base = format!("{}-", self.object.key.name);
+        let template = pod_of(&template, claimant, &base);
         let mut random = fastrand::Rng::new();
         for _ in 0..count {
             let mut pod = template.clone();
-            let name = self.free_name(&mut random);
+            let name = free_name(&self.transaction, kinds::POD, namespace, &base, &mut random);
             pod["metadata"]["name"] = json!(name);
             let created = self.transaction.create(kinds::POD, namespace, pod, WriteOptions::default());
             if let Err(error) = created {
@@ -154,33 +159,6 @@ impl Run<'_> {
             self.pods.active.push(Arc::new(decoded));
         }
         Ok(())
-    }
-
-    /// What every pod of the ReplicaSet is made from.
-    fn template(&self, claimant: &Claimant<'_>) -> Result<Value, Failure> {
-        let template = self.set.spec.as_ref().and_then(|s| s.template.as_ref());
-        let template = serde_json::to_value(template)
-            .map_err(|source| Failure::Decode { key: self.object.key.clone(), source })?;
-        let given = &template["metadata"];
-        let mut metadata = json!({"generateName": format!("{}-", self.object.key.name),
-            "namespace": self.object.key.namespace, "ownerReferences": [claimant.reference()]});
-        for member in ["labels", "annotations", "finalizers"] {
-            if !given[member].is_null() {
-                metadata[member] = given[member].clone();
-            }
-        }
-        Ok(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}))
-    }
-
-    fn free_name(&self, random: &mut fastrand::Rng) -> String {
-        let base = format!("{}-", self.object.key.name);
-        loop {
-            let name = names::generate(&base, random);
-            let key = ObjectKey::new(kinds::POD, &*self.object.key.namespace, &*name);
-            if self.transaction.current(&key).is_none() {
-                return name;
-            }
-        }
     }
 
     fn delete(&mut self, count: usize) {
@@ -210,7 +188,7 @@ impl Run<'_> {
         let mut company = HashMap::new();
         let Some(owner) = self.object.meta.controller() else { return company };
         let is_sibling = |o: &&Arc<Object>| {
-            o.key.kind == kinds::REPLICA_SET && o.meta.controller().is_some_and(|c| c.uid == owner.uid)
+            o.key.kind == self.object.key.kind && o.meta.controller().is_some_and(|c| c.uid == owner.uid)
         };
         let siblings = self.snapshot.owned_by(&owner.uid).filter(is_sibling);
         let all = siblings.flat_map(|set| self.snapshot.owned_by(&set.meta.uid).filter(|o| o.key.kind == kinds::POD));
@@ -249,7 +227,10 @@ impl Run<'_> {
     /// Stores everything, and says when to look again.
     async fn finish(mut self) -> Result<Next, Failure> {
         let now = whole_seconds(self.controller.registry.clock().now());
-        let status = report(self.set, self.object.meta.generation, &self.pods, self.failure.as_ref(), now);
+        let mut status = report(self.set, self.object.meta.generation, &self.pods, self.failure.as_ref(), now);
+        if !self.controller.flavour.counts_terminating {
+            status.terminating_replicas = None;
+        }
         if self.set.status.as_ref() != Some(&status) {
             self.write_status(&status)?;
         }
@@ -266,11 +247,4 @@ impl Run<'_> {
         let value = serde_json::to_value(status).map_err(|source| Failure::Decode { key: key.clone(), source })?;
         update_status(&mut self.transaction, &key, |object| object["status"] = value)
     }
-}
-
-/// The selector of a ReplicaSet; `None` when it has none, or one that selects everything.
-fn selector_of(object: &Object) -> Option<Selector> {
-    let set = object.typed::<ReplicaSet>().ok()?;
-    let selector = Selector::of_workload(&set.spec.as_ref()?.selector).ok()?;
-    (!selector.is_everything()).then_some(selector)
 }
