@@ -344,6 +344,7 @@ impl Picture {
     }
 
     fn anonymous(&self, text: &str) -> String {
+        let text = &text.replace(&format!("{NAMESPACE}/"), "<ns>/");
         let pods = self.generated.iter().fold(text.to_owned(), |text, name| text.replace(name, "<pod>"));
         let stand_ins = self.ids.iter().chain(&self.timed);
         stand_ins.fold(pods, |text, (name, id)| text.replace(name, id)).replace(&format!("{NAMESPACE}/"), "<ns>/")

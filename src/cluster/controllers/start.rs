@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::autoscaler::AutoscalerController;
 use super::cluster_roles::ClusterRoleController;
 use super::cron_job::CronJobController;
+use super::daemon_set::DaemonSetController;
 use super::deployment::DeploymentController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
@@ -14,6 +15,7 @@ use super::namespace::{AccountController, NamespaceController, RootCaController}
 use super::node::{EvictionController, GoneController, LifeController};
 use super::protection::ProtectionController;
 use super::replica_set::{REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController};
+use super::stateful_set::StatefulSetController;
 use crate::cluster::registry::Registry;
 use crate::cluster::usage::Usages;
 use crate::tasks::Tasks;
@@ -60,6 +62,8 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
         ("job", engine::start(JobController::new(registry), store, tasks)),
         ("cronjob", engine::start(CronJobController::new(registry), store, tasks)),
         ("ttl-after-finished", engine::start(TtlController::new(registry), store, tasks)),
+        ("statefulset", engine::start(StatefulSetController::new(registry), store, tasks)),
+        ("daemonset", engine::start(DaemonSetController::new(registry), store, tasks)),
         ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),
         ("namespace", engine::start(NamespaceController::new(registry), store, tasks)),

@@ -4,6 +4,8 @@
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::cluster::controllers::scaled::{Rounding, scaled};
+
 /// Bounds of a Deployment at its present size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -62,26 +64,6 @@ pub fn resolve(wanted: i32, surge: &IntOrString, unavailable: &IntOrString) -> B
         unavailable = 1;
     }
     Bounds { wanted, surge, unavailable: unavailable.min(wanted) }
-}
-
-#[derive(Clone, Copy)]
-enum Rounding {
-    Up,
-    Down,
-}
-
-/// A number, or a percentage of `of`. What is neither reads as zero; the registry refuses it.
-fn scaled(value: &IntOrString, of: i32, rounding: Rounding) -> i32 {
-    let percent = match value {
-        IntOrString::Int(number) => return (*number).max(0),
-        IntOrString::String(text) => text.strip_suffix('%').and_then(|p| p.parse::<i64>().ok()).unwrap_or(0),
-    };
-    let hundredths = percent.max(0).saturating_mul(i64::from(of));
-    let whole = match rounding {
-        Rounding::Up => hundredths.saturating_add(99) / 100,
-        Rounding::Down => hundredths / 100,
-    };
-    i32::try_from(whole).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
