@@ -62,7 +62,8 @@ impl Link {
             .keep_alive_timeout(ANSWER)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW * 16)
+            // Room for every stream at once: one that is not read must not take the room of the others.
+            .initial_connection_window_size(WINDOW * STREAMS)
             .max_send_buf_size(WINDOW as usize);
         let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
         let driver = async move {

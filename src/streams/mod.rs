@@ -24,4 +24,4 @@ pub const PROTOCOL: &str = "windlass-node/1";
 pub const STREAMS: u32 = 1024;
 
 /// Bytes that a stream may hold between its ends before its sender has to wait.
-pub const WINDOW: u32 = 256 * 1024;
+pub const WINDOW: u32 = 64 * 1024;

@@ -63,7 +63,8 @@ where
         .keep_alive_timeout(ANSWER)
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW * 16)
+        // Room for every stream at once: one that is not read must not take the room of the others.
+        .initial_connection_window_size(WINDOW * STREAMS)
         .max_send_buf_size(WINDOW as usize);
     builder.serve_connection(TokioIo::new(io), service).await
 }
