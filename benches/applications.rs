@@ -170,6 +170,7 @@ async fn start(registry: &Registry, repository: &Path, data_dir: &Path, tasks: &
         webhook_secret: None,
         loopback: true,
         poll_interval: Duration::from_secs(3600),
+        age_key: data_dir.join("age.key"),
         tools_path: std::env::var_os("PATH").unwrap_or_default(),
     };
     Ok(windlass::sync::start(registry.clone(), config, tasks).await?)

@@ -105,6 +105,7 @@ fn config(repository: &Path, data_dir: &Path) -> SyncConfig {
         webhook_secret: None,
         loopback: true,
         poll_interval: Duration::from_secs(3600),
+        age_key: data_dir.join("age.key"),
         tools_path: std::env::var_os("PATH").unwrap_or_default(),
     }
 }

@@ -185,6 +185,7 @@ fn sync_config(repo: Repo, data_dir: PathBuf, webhook_secret: Option<Vec<u8>>, a
         repo: repo.location,
         branch: repo.branch,
         path: repo.path,
+        age_key: data_dir.join("age.key"),
         data_dir: data_dir.join("git"),
         webhook_secret,
         loopback: address.ip().is_loopback(),

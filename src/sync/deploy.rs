@@ -148,6 +148,8 @@ impl Worker {
             }
             Err(Failure::Cluster(errors)) => {
                 self.settle(Some(&desired));
+                // Another commit may help even if it changes nothing: one that is signed, for example.
+                self.sources.iter().for_each(|source| source.follower.settle(None));
                 self.retry_later(settings);
                 self.refuse(&desired, status::SYNC_ERROR, &errors, started).await;
             }
@@ -207,11 +209,14 @@ impl Worker {
             }
             if settings.options.fail_on_shared_resource {
                 let keys = rendered.documents.iter().map(|document| document.key.clone()).collect();
-                let failed = |message| SourceError { file: String::new(), line: 0, message };
+                let failed = |message| SourceError { file: self.key.to_string(), line: 0, message };
                 let shared: Vec<_> = self.shared_with(&keys).into_iter().map(failed).collect();
                 if !shared.is_empty() {
                     return Err(Failure::Cluster(shared));
                 }
+            }
+            if race == 0 {
+                self.check_signatures(&application, desired).await.map_err(Failure::Cluster)?;
             }
             let (transaction, staged) = self.stage(desired, settings, &wish, inventory.clone()).await;
             if !staged.errors.is_empty() {

@@ -11,8 +11,10 @@ pub mod render;
 pub mod revert;
 pub mod trigger;
 
+mod credentials;
 mod ignore;
 mod settings;
+mod signature;
 mod tool;
 
 mod inbox;
@@ -26,6 +28,7 @@ mod deploy;
 mod desired;
 mod follow;
 mod heal;
+mod signing;
 mod worker;
 
 mod application;

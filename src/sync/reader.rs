@@ -74,13 +74,14 @@ pub fn at_revision(
     let id = mirror.resolve(revision)?;
     let below = normalised(below).unwrap_or_else(|_| below.to_owned());
     let wanted = Wanted { path: &below, selection: &Selection::all(), namespace, tools: None };
-    let Reading { commit, rendered, .. } = Reader::new(mirror).read(id, wanted)?;
+    let Reading { commit, rendered, .. } = Reader::new(mirror, None).read(id, wanted)?;
     Ok((commit, Arc::unwrap_or_clone(rendered)))
 }
 
 impl Reader {
-    pub fn new(mirror: Mirror) -> Self {
-        Self { mirror, cache: Cache::default(), outcomes: HashMap::new() }
+    /// `age_key` is the file of the keys that open what SOPS encrypted.
+    pub fn new(mirror: Mirror, age_key: Option<&Path>) -> Self {
+        Self { mirror, cache: Cache::new(age_key), outcomes: HashMap::new() }
     }
 
     /// Reads a commit; what is wrong with its manifests is in the result, with the line of the field.

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::application;
 use super::blocking::blocking;
+use super::credentials;
 use super::manager::Manager;
 use super::mirror::{FetchError, MirrorError, RepoLocation};
 use super::tool::Tools;
@@ -42,6 +43,8 @@ pub struct SyncConfig {
     pub loopback: bool,
     /// Time between two looks at a repository when nothing says that it moved.
     pub poll_interval: Duration,
+    /// An age key file, as `age-keygen` writes it; need not exist. Files that SOPS encrypted for it are opened.
+    pub age_key: PathBuf,
     /// Folders, as in the variable `PATH`, that have `kustomize`, `kubectl`, `helm`, `git` and `ssh`.
     pub tools_path: OsString,
 }
@@ -107,7 +110,15 @@ pub(super) struct Shared {
 /// # Errors
 /// When there is no repository, no branch, or the Application cannot be written.
 pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Result<Syncer, SyncError> {
-    let options = PoolOptions { folder: config.data_dir.clone(), poll_interval: config.poll_interval };
+    let tools = Tools::new(config.tools_path.clone());
+    let cluster = registry.clone();
+    let options = PoolOptions {
+        folder: config.data_dir.clone(),
+        poll_interval: config.poll_interval,
+        access: Arc::new(move |location| credentials::find(&cluster.snapshot(), location)),
+        tools: tools.clone(),
+        age_key: config.age_key.clone(),
+    };
     let pool = Pool::new(options, tasks.clone());
     let upstream = pool.get(&config.repo);
     let (opening, wanted) = (upstream.clone(), config.branch.clone());
@@ -118,7 +129,6 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
     let hub = Hub::new(registry.store().clone(), tasks.clone());
     let progress = watch::Sender::new(Progress::default());
     let (slots, tool_slots) = (Semaphore::new(AT_ONCE), Semaphore::new(TOOLS_AT_ONCE));
-    let tools = Tools::new(config.tools_path.clone());
     let verified = watch::Sender::new(0);
     let shared =
         Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots, tool_slots, tools, verified });
@@ -127,12 +137,8 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
 }
 
 fn open(upstream: &Upstream, branch: Option<String>) -> Result<String, SyncError> {
-    let opened = upstream.opened()?;
-    match (branch, &opened.remote) {
-        (Some(branch), _) => Ok(branch),
-        (None, Some(remote)) => Ok(remote.default_branch()?),
-        (None, None) => Ok(opened.scout().current_branch()?),
-    }
+    upstream.opened()?;
+    branch.map_or_else(|| Ok(upstream.default_branch()?), Ok)
 }
 
 impl Shared {

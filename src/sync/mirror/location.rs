@@ -19,7 +19,7 @@ pub enum LocationError {
     Empty,
     #[error("{0:?} is no repository: it begins with a dash")]
     Dash(String),
-    #[error("{scheme:?} is not supported; use https:// or a path")]
+    #[error("{scheme:?} is not supported; use https://, ssh:// or a path")]
     Scheme { scheme: String },
     #[error("the URL names no host")]
     NoHost,
@@ -45,7 +45,7 @@ impl std::str::FromStr for RepoLocation {
         if let Some((scheme, rest)) = text.split_once("://") {
             return match scheme.to_ascii_lowercase().as_str() {
                 "file" => Ok(Self::Local(PathBuf::from(rest))),
-                "https" | "http" => {
+                "https" | "http" | "ssh" => {
                     let host = rest.split('/').next().unwrap_or_default();
                     let host = host.rsplit('@').next().unwrap_or_default();
                     if host.is_empty() || host.starts_with('-') {
@@ -58,8 +58,12 @@ impl std::str::FromStr for RepoLocation {
         }
         // `git@host:path` unless a file of that name exists is how git reads ssh locations.
         let before_slash = text.split('/').next().unwrap_or_default();
-        if before_slash.contains(':') && !Path::new(text).exists() {
-            return Err(LocationError::Scheme { scheme: "ssh".to_owned() });
+        if let Some((host, _)) = before_slash.split_once(':').filter(|_| !Path::new(text).exists()) {
+            let host = host.rsplit('@').next().unwrap_or_default();
+            return match host.is_empty() || host.starts_with('-') {
+                true => Err(LocationError::NoHost),
+                false => Ok(Self::Remote(text.to_owned())),
+            };
         }
         Ok(Self::Local(PathBuf::from(text)))
     }
@@ -72,7 +76,11 @@ impl RepoLocation {
         match self {
             Self::Local(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).to_string_lossy().into_owned(),
             Self::Remote(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+                let scp = || url.replacen(':', "/", 1);
+                let (scheme, rest) = match url.split_once("://") {
+                    Some((scheme, rest)) => (scheme, rest.to_owned()),
+                    None => ("ssh", scp()),
+                };
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
                 let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
                 let path = path.trim_end_matches('/');
@@ -80,6 +88,11 @@ impl RepoLocation {
                 format!("{}://{user}@{}{path}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
             }
         }
+    }
+
+    /// Whether it is reached over SSH: `ssh://user@host/path` or `user@host:path`.
+    pub fn is_ssh(&self) -> bool {
+        matches!(self, Self::Remote(url) if url.split_once("://").is_none_or(|(scheme, _)| scheme.eq_ignore_ascii_case("ssh")))
     }
 
     /// The name of the Application that follows the repository: its last path segment as a DNS label.
@@ -92,7 +105,7 @@ impl RepoLocation {
             }
             Self::Remote(url) => scrub(url).split(['?', '#']).next().unwrap_or_default().to_owned(),
         };
-        let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let last = text.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
         let last = last.strip_suffix(".git").unwrap_or(last).to_ascii_lowercase();
         let label: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(52).collect();
         match label.trim_matches('-') {
@@ -142,7 +155,13 @@ mod tests {
     fn only_paths_and_https_are_taken() {
         assert_eq!("/srv/shop".parse(), Ok(RepoLocation::Local("/srv/shop".into())));
         assert_eq!("file:///srv/shop".parse(), Ok(RepoLocation::Local("/srv/shop".into())));
-        assert!(matches!("https://u:p@h/x.git".parse(), Ok(RepoLocation::Remote(_))));
+        for remote in ["https://u:p@h/x.git", "ssh://git@h:22/x.git", "git@h:team/x.git"] {
+            assert!(matches!(remote.parse(), Ok(RepoLocation::Remote(_))), "{remote}");
+        }
+        assert!(
+            "git@h:x".parse::<RepoLocation>().unwrap().is_ssh()
+                && !"https://h/x".parse::<RepoLocation>().unwrap().is_ssh()
+        );
         for bad in [
             "",
             "-u",
@@ -150,7 +169,7 @@ mod tests {
             "ext::sh -c id",
             "fd::17",
             "ssh://-oProxyCommand=x/y",
-            "git@h:x",
+            "git@-h:x",
             "git://h/x",
             "https:///x",
             "https://-x/y",

@@ -4,6 +4,7 @@ mod http;
 mod location;
 mod remote;
 mod repository;
+mod ssh;
 mod target;
 
 pub use location::{LocationError, RepoLocation, scrub};

@@ -9,7 +9,10 @@ use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryIn
 
 use super::http;
 use super::location::{RepoLocation, scrub};
+use super::ssh::{self, Ssh};
 use super::target::{Target, is_commit_id};
+use crate::sync::credentials::Access;
+use crate::sync::tool::Tools;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -17,6 +20,8 @@ pub enum FetchError {
     Copy { path: PathBuf, source: git2::Error },
     #[error("{url} cannot be fetched: {}", scrub(.source.message()))]
     Fetch { url: String, source: git2::Error },
+    #[error("{url} cannot be fetched: {message}")]
+    Ssh { url: String, message: String },
     #[error("{url} has no default branch; name one with --branch")]
     NoDefaultBranch { url: String },
     #[error("the fetch ended without an outcome")]
@@ -61,7 +66,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the remote cannot be asked or has none.
-    pub fn default_branch(&self) -> Result<String, FetchError> {
+    pub fn default_branch(&self, access: &Access, tools: &Tools) -> Result<String, FetchError> {
         let repository = self.repository()?;
         let head = repository.find_reference("HEAD").ok();
         let known = head.as_ref().and_then(|head| head.symbolic_target().ok().flatten());
@@ -69,12 +74,18 @@ impl Remote {
         if let Some(branch) = known.and_then(|target| target.strip_prefix("refs/heads/")) {
             return Ok(branch.to_owned());
         }
-        let mut remote = repository.remote_anonymous(&self.url).map_err(|source| self.failed(source))?;
-        let connection = remote.connect_auth(Direction::Fetch, None, None).map_err(|source| self.failed(source))?;
+        let name = match self.ssh(access, tools) {
+            Some(ssh) => ssh.list()?.1,
+            None => {
+                let url = access.url(&self.url);
+                let mut remote = repository.remote_anonymous(&url).map_err(|source| self.failed(source))?;
+                let connection =
+                    remote.connect_auth(Direction::Fetch, None, None).map_err(|source| self.failed(source))?;
+                connection.default_branch().ok().and_then(|name| name.as_str().ok().map(str::to_owned))
+            }
+        };
         let none = || FetchError::NoDefaultBranch { url: self.shown.clone() };
-        let name = connection.default_branch().map_err(|_| none())?;
-        let branch = name.as_str().ok().and_then(|name| name.strip_prefix("refs/heads/")).ok_or_else(none)?;
-        let branch = branch.to_owned();
+        let branch = name.as_deref().and_then(|name| name.strip_prefix("refs/heads/")).ok_or_else(none)?.to_owned();
         repository.set_head(&format!("refs/heads/{branch}")).map_err(|source| self.failed(source))?;
         Ok(branch)
     }
@@ -84,18 +95,28 @@ impl Remote {
     ///
     /// # Errors
     /// When the remote cannot be read; the copy is as before then.
-    pub fn fetch(&self, wanted: &BTreeSet<String>) -> Result<(), FetchError> {
+    pub fn fetch(&self, wanted: &BTreeSet<String>, access: &Access, tools: &Tools) -> Result<(), FetchError> {
         let repository = self.repository()?;
         let failed = |source| self.failed(source);
-        let mut remote = repository.remote_anonymous(&self.url).map_err(failed)?;
+        let (here, has) = (|name: &str| repository.refname_to_id(name).ok(), |id| repository.find_commit(id).is_ok());
+        if let Some(ssh) = self.ssh(access, tools) {
+            let listing = ssh.list()?;
+            forget(&repository, &listing.0).map_err(failed)?;
+            let specs = ssh::specs(wanted, &listing, here, has);
+            if !specs.is_empty() {
+                ssh.fetch(&specs)?;
+            }
+            return listing.1.map_or(Ok(()), |head| repository.set_head(&head).map_err(failed));
+        }
+        let mut remote = repository.remote_anonymous(&access.url(&self.url)).map_err(failed)?;
         let mut connection = remote.connect_auth(Direction::Fetch, None, None).map_err(failed)?;
         let default = connection.default_branch().ok().and_then(|name| name.as_str().ok().map(str::to_owned));
         let heads = connection.list().map_err(failed)?;
         let listed: BTreeMap<String, Oid> = heads.iter().map(|head| (head.name().to_owned(), head.oid())).collect();
         forget(&repository, &listed).map_err(failed)?;
-        let names = names(wanted, &listed, default.as_deref(), |id| repository.find_commit(id).is_ok());
-        let moved = names.iter().filter(|name| repository.refname_to_id(name).ok() != listed.get(**name).copied());
-        let specs: Vec<String> = moved.map(|name| format!("+{name}:{name}")).collect();
+        let listing = (listed, default);
+        let specs = ssh::specs(wanted, &listing, here, has);
+        let default = listing.1;
         if !specs.is_empty() {
             let mut options = FetchOptions::new();
             options.download_tags(AutotagOption::None).update_fetchhead(false);
@@ -105,6 +126,12 @@ impl Remote {
             Some(default) => repository.set_head(&default).map_err(failed),
             None => Ok(()),
         }
+    }
+
+    /// The way over SSH, if that is how the repository is reached.
+    fn ssh<'a>(&'a self, access: &'a Access, tools: &'a Tools) -> Option<Ssh<'a>> {
+        let is_ssh = RepoLocation::Remote(self.url.clone()).is_ssh();
+        is_ssh.then_some(Ssh { url: &self.url, shown: &self.shown, copy: &self.copy, access, tools })
     }
 
     fn repository(&self) -> Result<Repository, FetchError> {
@@ -129,7 +156,7 @@ fn forget(repository: &Repository, listed: &BTreeMap<String, Oid>) -> Result<(),
 }
 
 /// The remote's refs that hold what is wanted. A commit is on some branch or tag: all are fetched, unless it is here.
-fn names<'a>(
+pub(super) fn names<'a>(
     wanted: &BTreeSet<String>,
     listed: &'a BTreeMap<String, Oid>,
     default: Option<&str>,

@@ -2,11 +2,14 @@
 //! is; a remote one through a bare copy in the data directory. No work tree, no hooks, nothing executed.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use git2::{ErrorCode, Oid, Repository};
+use jiff::Timestamp;
 
 use super::location::{RepoLocation, scrub};
 use super::target;
+use crate::sync::signature::Signed;
 
 /// The part of a commit that people read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,7 @@ impl Mirror {
     /// # Errors
     /// When there is none or it cannot be read.
     pub fn open(path: &Path, location: &RepoLocation) -> Result<Self, MirrorError> {
+        keep_large_trees();
         let shown = location.to_string();
         let repository = Repository::discover(path).map_err(|source| match source.code() {
             ErrorCode::NotFound => MirrorError::NotARepository { path: path.to_owned() },
@@ -131,6 +135,15 @@ impl Mirror {
         found.map(|commit| commit.id()).map_err(|_| self.missing(revision))
     }
 
+    /// The signature of a commit and what it is over; `None` when it has none.
+    pub fn signed(&self, id: Oid) -> Option<Signed> {
+        let (signature, payload) = self.repository.extract_signature(&id, None).ok()?;
+        let seconds = self.repository.find_commit(id).ok()?.committer().when().seconds();
+        let signature = String::from_utf8_lossy(&signature).into_owned();
+        let committed = Timestamp::from_second(seconds).ok()?;
+        Some(Signed { signature, payload: payload.to_vec(), committed })
+    }
+
     fn missing(&self, revision: &str) -> MirrorError {
         MirrorError::NoSuchCommit { revision: revision.to_owned(), repository: self.shown.clone() }
     }
@@ -138,6 +151,21 @@ impl Mirror {
     pub fn failed(&self, source: git2::Error) -> MirrorError {
         MirrorError::Git { repository: self.shown.clone(), source }
     }
+}
+
+/// Lets libgit2 keep the trees that it has read, up to this size: a folder of a thousand Applications is looked into a
+/// thousand times a commit, and by default only trees of some hundred entries are kept.
+fn keep_large_trees() {
+    const LARGEST: usize = 4 << 20;
+    // The setting is of the process, so it is made once, by whoever opens the first repository.
+    static KEPT: OnceLock<()> = OnceLock::new();
+    KEPT.get_or_init(|| {
+        // SAFETY: it must not run beside other uses of the library's settings; the cell lets one thread through, and
+        // every repository of this program is opened after it.
+        if let Err(error) = unsafe { git2::opts::set_cache_object_limit(git2::ObjectType::Tree, LARGEST) } {
+            tracing::debug!(%error, "large trees are read anew each time");
+        }
+    });
 }
 
 /// Text of a stranger for one line of a terminal: no control characters, not too long.

@@ -1,9 +1,12 @@
 //! Turns the documents of one file into objects with an identity: expands Lists, looks the kinds up, and says
 //! what is missing. Pure; the result depends on the file's content only, so it is kept by blob id.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::locate::lines_of_entries;
+use super::sops;
 use super::yaml::{self, Fault, MAX_DOCUMENTS};
 use crate::object::{Kind, kinds};
 
@@ -24,6 +27,8 @@ pub struct Manifest {
 pub struct File {
     pub manifests: Vec<Manifest>,
     pub faults: Vec<Fault>,
+    /// It is encrypted and could not be opened.
+    pub is_sealed: bool,
 }
 
 /// Whether a file of this name is read as a manifest.
@@ -32,9 +37,35 @@ pub fn is_manifest(name: &str) -> bool {
     !name.starts_with('.') && [".yaml", ".yml", ".json"].iter().any(|ending| lower.ends_with(ending))
 }
 
+/// Reads a file for looking at it only: what SOPS encrypted is taken to be empty.
 pub fn read(content: &[u8]) -> File {
-    let (parsed, faults) = yaml::parse(content);
-    let mut file = File { manifests: Vec::new(), faults };
+    read_sealed(content, None)
+}
+
+/// Reads a file, and opens what SOPS encrypted with the keys in the file `age_key`.
+pub fn read_sealed(content: &[u8], age_key: Option<&Path>) -> File {
+    let (mut parsed, faults) = yaml::parse(content);
+    let mut file = File { faults, ..File::default() };
+    let sealed = parsed.iter().find(|document| sops::is_encrypted(&document.value)).map(|document| document.line);
+    match (sealed, age_key) {
+        (None, _) => {}
+        (Some(_), None) => parsed.iter_mut().for_each(|document| sops::blank(&mut document.value)),
+        (Some(line), Some(path)) => {
+            let keys = std::fs::read_to_string(path).map(|text| sops::identities(&text)).unwrap_or_default();
+            match sops::open(&String::from_utf8_lossy(content), &keys) {
+                Ok(opened) => {
+                    let opened = opened.into_iter().filter(|value| !value.is_null());
+                    let whole = parsed.iter_mut().filter(|document| !document.value.is_null());
+                    whole.zip(opened).for_each(|(document, value)| document.value = value);
+                }
+                Err(error) => {
+                    file.is_sealed = true;
+                    file.faults.push(Fault::new(line, error.to_string()));
+                    return file;
+                }
+            }
+        }
+    }
     for document in parsed {
         if document.value.is_null() {
             continue;

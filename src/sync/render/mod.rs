@@ -5,6 +5,9 @@ mod assemble;
 mod folder;
 mod locate;
 mod manifest;
+mod sops;
+#[cfg(test)]
+pub use sops::tests as sops_tests;
 mod tree;
 mod yaml;
 

@@ -3,6 +3,7 @@
 //! Links and submodules are never followed.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git2::{FileMode, ObjectType, Oid, Repository};
@@ -51,9 +52,15 @@ pub struct Cache {
     files: HashMap<Oid, Arc<File>>,
     /// Size after the last sweep.
     kept: usize,
+    /// The key file for what SOPS encrypted.
+    age_key: Option<PathBuf>,
 }
 
 impl Cache {
+    pub fn new(age_key: Option<&Path>) -> Self {
+        Self { age_key: age_key.map(Path::to_owned), ..Self::default() }
+    }
+
     /// The folder (or single file) `path` of a commit; all of it when `path` is empty.
     ///
     /// # Errors
@@ -128,8 +135,12 @@ impl Cache {
         let file = Arc::new(if size > MAX_FILE_BYTES {
             too_large(size as u64)
         } else {
-            manifest::read(repository.find_blob(id)?.content())
+            manifest::read_sealed(repository.find_blob(id)?.content(), self.age_key.as_deref())
         });
+        if file.is_sealed {
+            // With another key it may be opened the next time.
+            return Ok(file);
+        }
         self.files.insert(id, file.clone());
         Ok(file)
     }
@@ -172,7 +183,7 @@ pub fn text_of(repository: &Repository, commit: Oid, path: &str) -> Option<Strin
 pub(super) fn too_large(size: u64) -> File {
     let limit = MAX_FILE_BYTES >> 20;
     let message = format!("the file has {} MiB, more than the {limit} MiB that a manifest may have", size >> 20);
-    File { manifests: Vec::new(), faults: vec![Fault::new(0, message)] }
+    File { faults: vec![Fault::new(0, message)], ..File::default() }
 }
 
 /// Whether a file of this name may be written into a folder.

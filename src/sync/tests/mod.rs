@@ -8,6 +8,7 @@ mod follow;
 mod plans;
 mod remotes;
 mod reverts;
+mod secrets;
 mod tools;
 
 use std::path::Path;
@@ -103,6 +104,7 @@ impl World {
             webhook_secret: None,
             loopback: true,
             poll_interval: Duration::from_secs(3600),
+            age_key: self.folder.path().join("age.key"),
             tools_path: std::env::var_os("PATH").unwrap_or_default(),
         }
     }

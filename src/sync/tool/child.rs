@@ -50,14 +50,37 @@ impl Tools {
         std::env::split_paths(&self.path).map(|folder| folder.join(name)).find(|path| path.is_file())
     }
 
+    /// As [`Tools::run`], for a program that has to reach somebody.
+    ///
+    /// # Errors
+    /// When it is slow, prints too much or fails; then with what it said.
+    pub fn run_connected(
+        &self,
+        program: &Path,
+        args: &[String],
+        home: &Path,
+        variables: &[(&str, std::ffi::OsString)],
+    ) -> Result<Vec<u8>, ToolError> {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(home).env_clear().env("PATH", &self.path).env("HOME", home);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        self.watch(program, command)
+    }
+
     /// What the program prints. `home` is the only place that it is told it may write to.
     ///
     /// # Errors
     /// When it is slow, prints too much or fails; then with what it said.
     pub fn run(&self, program: &Path, args: &[String], folder: &Path, home: &Path) -> Result<Vec<u8>, ToolError> {
-        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut command = self.command(program, folder, home);
         command.args(args);
+        self.watch(program, command)
+    }
+
+    fn watch(&self, program: &Path, mut command: Command) -> Result<Vec<u8>, ToolError> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|source| ToolError::Start { program: name.clone(), source })?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let errors = thread::spawn(move || capture(stderr, MOST_ERRORS));
@@ -91,8 +114,6 @@ impl Tools {
             command.env(variable, "http://127.0.0.1:9");
         }
         command.env("KUBECONFIG", "/dev/null").env("GIT_TERMINAL_PROMPT", "0").env("GIT_ALLOW_PROTOCOL", "none");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
     }
 }

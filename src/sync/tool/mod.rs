@@ -8,5 +8,5 @@ mod helm;
 mod job;
 mod kustomize;
 
-pub use child::Tools;
+pub use child::{ToolError, Tools};
 pub use job::{Job, OutcomeId, Source, Wanted, choose, prepare};

@@ -1,9 +1,9 @@
 //! An opened repository: the handle that reads manifests, a second one that only looks where refs are (so that no
 //! look waits for a long read), and where it is fetched from if it is a copy. Blocking.
 
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::pool::PoolOptions;
 use crate::sync::mirror::{FetchError, Mirror, MirrorError, Remote, RepoLocation};
 use crate::sync::reader::Reader;
 use crate::sync::trigger::{self, RefsWatch};
@@ -24,13 +24,14 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens the repository at `location`; a remote one as a copy below `folder`. `moved` is called whenever a ref
+    /// Opens the repository at `location`; a remote one as a copy. `moved` is called whenever a ref
     /// of a local one moves.
     pub(super) fn open(
         location: &RepoLocation,
-        folder: &Path,
+        options: &PoolOptions,
         moved: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
+        let folder = options.folder.as_path();
         let remote = match location {
             RepoLocation::Local(_) => None,
             RepoLocation::Remote(url) => Some(Remote::open(url, folder)?),
@@ -46,7 +47,12 @@ impl Opened {
         let watch = watch.and_then(|watch| {
             watch.inspect_err(|error| tracing::warn!(%error, "commits are noticed by polling only")).ok()
         });
-        Ok(Self { reader: Mutex::new(Reader::new(mirror)), scout: Mutex::new(scout), remote, _watch: watch })
+        Ok(Self {
+            reader: Mutex::new(Reader::new(mirror, Some(&options.age_key))),
+            scout: Mutex::new(scout),
+            remote,
+            _watch: watch,
+        })
     }
 
     /// Locked on blocking threads only.

@@ -6,9 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::repository::Upstream;
+use crate::sync::credentials::Access;
 use crate::sync::mirror::RepoLocation;
+use crate::sync::tool::Tools;
 use crate::sync::trigger::Trigger;
 use crate::tasks::Tasks;
+
+/// Looks credentials up, as the cluster has them now.
+pub type FindAccess = Arc<dyn Fn(&RepoLocation) -> Access + Send + Sync>;
 
 #[derive(Clone)]
 pub struct PoolOptions {
@@ -16,6 +21,10 @@ pub struct PoolOptions {
     pub folder: PathBuf,
     /// Time between two looks at a repository when nothing says that it moved.
     pub poll_interval: Duration,
+    pub access: FindAccess,
+    pub tools: Tools,
+    /// Opens files that SOPS encrypted.
+    pub age_key: PathBuf,
 }
 
 pub struct Pool {

@@ -15,6 +15,7 @@ use super::opened::{OpenError, Opened};
 use super::pool::PoolOptions;
 use crate::object::ObjectKey;
 use crate::sync::blocking::blocking;
+use crate::sync::credentials::Access;
 use crate::sync::mirror::{FetchError, Mirror, MirrorError, RepoLocation};
 use crate::sync::trigger::{Trigger, jittered};
 
@@ -96,6 +97,22 @@ impl Upstream {
         self.bell.notify_one();
     }
 
+    fn access(&self) -> Access {
+        (self.options.access)(&self.location)
+    }
+
+    /// The branch that a remote's HEAD names, or that is checked out. Blocking.
+    ///
+    /// # Errors
+    /// When the repository cannot be read or has none.
+    pub fn default_branch(&self) -> Result<String, OpenError> {
+        let opened = self.opened()?;
+        match &opened.remote {
+            Some(remote) => Ok(remote.default_branch(&self.access(), &self.options.tools)?),
+            None => Ok(opened.scout().current_branch()?),
+        }
+    }
+
     /// Whether what is here may be older than what the first fetch will bring.
     pub fn awaits_first_fetch(&self) -> bool {
         matches!(self.location, RepoLocation::Remote(_)) && !self.state().is_fetched
@@ -115,7 +132,7 @@ impl Upstream {
         }
         let bell = self.bell.clone();
         // The look that the bell starts finds out itself that it was a commit.
-        let opened = Opened::open(&self.location, &self.options.folder, move || bell.notify_one())?;
+        let opened = Opened::open(&self.location, &self.options, move || bell.notify_one())?;
         Ok(self.opened.get_or_init(|| opened))
     }
 
@@ -169,7 +186,7 @@ impl Upstream {
         let upstream = self.clone();
         let work = move || {
             let fetched = upstream.opened().and_then(|opened| match &opened.remote {
-                Some(remote) => Ok(remote.fetch(&wanted)?),
+                Some(remote) => Ok(remote.fetch(&wanted, &upstream.access(), &upstream.options.tools)?),
                 None => Ok(()),
             });
             drop(done.send(fetched));

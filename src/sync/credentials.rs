@@ -1,0 +1,128 @@
+//! How a private repository is reached: Secrets in Argo CD's shape (label `argocd.argoproj.io/secret-type`), read from
+//! windlass's own namespace and from `argocd`. A `repository` is meant for one URL, `repo-creds` for all that begin with
+//! theirs. Nothing here is ever shown: `Access` has no `Debug`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::mirror::RepoLocation;
+use crate::cluster::store::Snapshot;
+use crate::object::{SYSTEM_NAMESPACE, kinds};
+
+const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
+const KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
+/// Whoever may write Secrets there may already do everything.
+const NAMESPACES: [&str; 2] = [SYSTEM_NAMESPACE, "argocd"];
+
+/// What a fetch needs beside the URL.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    pub username: String,
+    pub password: String,
+    pub ssh_key: String,
+    /// Lines of a `known_hosts` file.
+    pub known_hosts: String,
+    pub ignores_host_key: bool,
+}
+
+/// The credentials for a repository, as the cluster has them now.
+pub fn find(live: &Snapshot, location: &RepoLocation) -> Access {
+    let wanted = location.identity();
+    let mut best: Option<(usize, BTreeMap<String, String>)> = None;
+    for namespace in NAMESPACES {
+        for secret in live.list(kinds::SECRET, namespace) {
+            let Some(kind) = secret.meta.labels.get(TYPE_LABEL) else { continue };
+            let data = data_of(&secret.value());
+            let Some(url) = data.get("url").and_then(|url| url.trim().parse::<RepoLocation>().ok()) else { continue };
+            let identity = url.identity();
+            let length = match kind.as_str() {
+                "repository" if identity == wanted => usize::MAX,
+                "repo-creds" if covers(&identity, &wanted) => identity.len(),
+                _ => continue,
+            };
+            if best.as_ref().is_none_or(|(known, _)| length > *known) {
+                best = Some((length, data));
+            }
+        }
+    }
+    let hosts = NAMESPACES.iter().filter_map(|namespace| live.find(kinds::CONFIG_MAP, namespace, KNOWN_HOSTS));
+    let hosts = hosts.map(|map| map.value()["data"]["ssh_known_hosts"].as_str().unwrap_or_default().to_owned());
+    let known_hosts = hosts.collect::<Vec<_>>().join("\n");
+    let Some((_, data)) = best else { return Access { known_hosts, ..Access::default() } };
+    let text = |name: &str| data.get(name).cloned().unwrap_or_default();
+    let is_set = |name: &str| data.get(name).is_some_and(|value| value.trim() == "true");
+    let bearer = text("bearerToken");
+    Access {
+        // The hosts take a token as the password of any user.
+        username: if text("username").is_empty() && !bearer.is_empty() {
+            "x-token-auth".to_owned()
+        } else {
+            text("username")
+        },
+        password: if bearer.is_empty() { text("password") } else { bearer },
+        ssh_key: text("sshPrivateKey"),
+        known_hosts,
+        ignores_host_key: is_set("insecureIgnoreHostKey") || is_set("insecure"),
+    }
+}
+
+/// Whether credentials for `prefix` are for `url` too: up to the end of a part of its path.
+fn covers(prefix: &str, url: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    url.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn data_of(secret: &Value) -> BTreeMap<String, String> {
+    let encoded = secret["data"].as_object().into_iter().flatten();
+    let decoded = encoded.filter_map(|(name, value)| {
+        let bytes = STANDARD.decode(value.as_str()?).ok()?;
+        Some((name.clone(), String::from_utf8(bytes).ok()?))
+    });
+    decoded.collect()
+}
+
+impl Access {
+    /// The URL with the credentials in it, for the transport that puts them into a header; one that has some keeps them.
+    pub fn url(&self, url: &str) -> String {
+        let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+        let authority = rest.split('/').next().unwrap_or_default();
+        if self.password.is_empty() && self.username.is_empty() || authority.contains('@') {
+            return url.to_owned();
+        }
+        format!("{scheme}://{}:{}@{rest}", escape(&self.username), escape(&self.password))
+    }
+}
+
+/// Percent-encoding of everything that is not plain (RFC 3986).
+fn escape(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_for_whole_parts_of_a_path() {
+        for (prefix, url, want) in [
+            ("https://@h/team", "https://@h/team/shop", true),
+            ("https://@h/team", "https://@h/team", true),
+            ("https://@h/team", "https://@h/teams/shop", false),
+            ("https://@h", "https://@h.evil.com/x", false),
+        ] {
+            assert_eq!(covers(prefix, url), want, "{prefix} {url}");
+        }
+    }
+
+    #[test]
+    fn credentials_go_into_the_url_escaped() {
+        let access = Access { username: "u@x".into(), password: "p:/ ä".into(), ..Access::default() };
+        assert_eq!(access.url("https://h/x.git"), "https://u%40x:p%3A%2F%20%C3%A4@h/x.git");
+        assert_eq!(access.url("https://a:b@h/x.git"), "https://a:b@h/x.git");
+        assert_eq!(Access::default().url("https://h/x"), "https://h/x");
+    }
+}
