@@ -8,8 +8,9 @@ use super::fields::FieldSet;
 use super::managed::{self, Managed, Manager, Operation, Owned};
 use super::schema::{self, Type};
 use super::{structure, typed};
+use crate::object::custom::Described;
 use crate::object::error::About;
-use crate::object::{ApiError, Cause, Kind, Reason};
+use crate::object::{ApiError, Cause, Reason};
 
 /// Owner of what an object held before anybody's fields were tracked.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -53,7 +54,13 @@ pub enum ApplyError {
 ///
 /// # Errors
 /// When others own what it changes and `force` is not set, and when `config` is not an object of the kind.
-pub fn apply(kind: &'static Kind, live: Option<&Value>, config: &Value, by: &Applier) -> Result<Value, ApplyError> {
+pub fn apply<'a>(
+    kind: impl Into<Described<'a>>,
+    live: Option<&Value>,
+    config: &Value,
+    by: &Applier,
+) -> Result<Value, ApplyError> {
+    let kind = kind.into();
     check(kind, config)?;
     let fields = schema::of(kind);
     let config = within_reach(kind, config, by.subresource);
@@ -78,7 +85,7 @@ pub fn apply(kind: &'static Kind, live: Option<&Value>, config: &Value, by: &App
 }
 
 fn attempt(
-    kind: &'static Kind,
+    kind: Described<'_>,
     live: &Value,
     config: &Value,
     before: &Managed,
@@ -124,7 +131,7 @@ fn attempt(
 }
 
 /// Takes out of `merged` what the manager declared the last time (`last`) and no applier, itself included, owns now.
-fn prune(fields: &'static Type, merged: &Value, last: &FieldSet, appliers: &FieldSet) -> Value {
+fn prune(fields: Type<'_>, merged: &Value, last: &FieldSet, appliers: &FieldSet) -> Value {
     let last = last.with_leading_fields();
     let present = |value: &Value| structure::fields_of(fields, value).with_leading_fields();
     let everything = present(merged);
@@ -138,7 +145,7 @@ fn prune(fields: &'static Type, merged: &Value, last: &FieldSet, appliers: &Fiel
 }
 
 /// The managers of the live object. What an object holds whose fields nobody tracked is owned by a manager of its own.
-fn tracked(kind: &'static Kind, live: &Value, by: &Applier) -> Managed {
+fn tracked(kind: Described<'_>, live: &Value, by: &Applier) -> Managed {
     let mut managed = Managed::of(kind, live);
     if managed.is_empty() {
         let reach = managed::out_of_reach(kind, by.subresource);
@@ -149,7 +156,7 @@ fn tracked(kind: &'static Kind, live: &Value, by: &Applier) -> Managed {
     managed
 }
 
-fn check(kind: &'static Kind, config: &Value) -> Result<(), ApplyError> {
+fn check(kind: Described<'_>, config: &Value) -> Result<(), ApplyError> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (api_version, name) = (text(&config["apiVersion"]), text(&config["kind"]));
     let shown = match api_version.contains('/') {
@@ -174,7 +181,7 @@ fn check(kind: &'static Kind, config: &Value) -> Result<(), ApplyError> {
 }
 
 /// The configuration without what this door cannot change.
-fn within_reach(kind: &Kind, config: &Value, subresource: Option<&str>) -> Value {
+fn within_reach(kind: Described<'_>, config: &Value, subresource: Option<&str>) -> Value {
     let mut config = match structure::remove(schema::of(kind), config, &managed::out_of_reach(kind, subresource)) {
         Value::Null => Value::Object(Map::new()),
         config => config,
@@ -189,7 +196,7 @@ fn within_reach(kind: &Kind, config: &Value, subresource: Option<&str>) -> Value
 }
 
 /// The paths that client-side apply set and that still are as it set them.
-fn from_last_applied(fields: &'static Type, live: &Value) -> Vec<String> {
+fn from_last_applied(fields: Type<'_>, live: &Value) -> Vec<String> {
     let text = live["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap_or_default();
     let Ok(last) = serde_json::from_str::<Value>(text) else { return Vec::new() };
     let change = structure::compare(fields, &last, live);

@@ -9,7 +9,7 @@ use super::fields::Element;
 use super::plan::FieldChange;
 use super::schema::{self, Field, Form};
 use super::structure::{self, Parts};
-use crate::object::Kind;
+use crate::object::custom::Described;
 
 /// Fields of metadata that the server writes.
 const SERVER_METADATA: &[&str] = &[
@@ -30,7 +30,8 @@ pub const HIDDEN_CHANGED: &str = "(hidden, changed)";
 
 /// The fields that differ, in the order of their paths. Entries of lists are addressed by their keys:
 /// `spec.template.spec.containers[name=web].image`. A part that is new or gone as a whole is one change.
-pub fn between(kind: &'static Kind, before: Option<&Value>, after: Option<&Value>) -> Vec<FieldChange> {
+pub fn between<'a>(kind: impl Into<Described<'a>>, before: Option<&Value>, after: Option<&Value>) -> Vec<FieldChange> {
+    let kind = kind.into();
     let (before, after) = (before.map(intent), after.map(intent));
     let nothing = Value::Object(Map::new());
     let mut changes = Changes { found: Vec::new(), expand: before.is_none() || after.is_none() };
@@ -72,13 +73,13 @@ impl Changes {
             (Some(a), Some(b)) => match (structure::parts(field, before), structure::parts(field, after)) {
                 (Parts::Fields(x), Parts::Fields(y)) => self.visit_fields(field, path, x, y),
                 (Parts::Entries(x), Parts::Entries(y)) => self.visit_entries(field, path, x, y),
-                _ if schema::same(field.inner.form, a, b) => {}
+                _ if schema::same(field.inner.form(), a, b) => {}
                 _ => self.add(path, before, after),
             },
-            (Some(Value::Object(x)), None) if self.expand && field.inner.form != Form::Whole && !x.is_empty() => {
+            (Some(Value::Object(x)), None) if self.expand && field.inner.form() != Form::Whole && !x.is_empty() => {
                 self.visit_fields(field, path, x, &Map::new());
             }
-            (None, Some(Value::Object(y))) if self.expand && field.inner.form != Form::Whole && !y.is_empty() => {
+            (None, Some(Value::Object(y))) if self.expand && field.inner.form() != Form::Whole && !y.is_empty() => {
                 self.visit_fields(field, path, &Map::new(), y);
             }
             _ => self.add(path, before, after),
@@ -136,7 +137,7 @@ fn says(field: &Field, value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !(map.is_empty() && matches!(field.inner.form, Form::Texts | Form::Amounts)),
+        Value::Object(map) => !(map.is_empty() && matches!(field.inner.form(), Form::Texts | Form::Amounts)),
         _ => true,
     }
 }

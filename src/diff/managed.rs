@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::fields::FieldSet;
 use super::schema;
 use super::structure::{self, Comparison};
-use crate::object::Kind;
-use crate::object::kinds::{self, Subresource};
+use crate::object::custom::Described;
+use crate::object::kinds::Subresource;
 
 /// Plain updaters that an object remembers by name; the oldest beyond that are merged into one.
 const MAX_UPDATERS: usize = 10;
@@ -59,7 +59,7 @@ impl Operation {
 }
 
 impl Manager {
-    pub fn new(kind: &Kind, name: &str, operation: Operation, subresource: Option<&str>) -> Self {
+    pub fn new(kind: Described<'_>, name: &str, operation: Operation, subresource: Option<&str>) -> Self {
         let name = if name.is_empty() { UNKNOWN_MANAGER } else { name };
         let api_version = match operation {
             Operation::Apply => String::new(),
@@ -85,7 +85,7 @@ impl std::fmt::Display for Manager {
 
 impl Managed {
     /// Reads `metadata.managedFields`; `None` when any entry is not one.
-    fn read(kind: &Kind, entries: &Value) -> Option<Self> {
+    fn read(kind: Described<'_>, entries: &Value) -> Option<Self> {
         let mut out = Self::default();
         for entry in entries.as_array().into_iter().flatten() {
             let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
@@ -103,7 +103,7 @@ impl Managed {
                 fields => FieldSet::from_json(fields).ok()?,
             };
             // Fields of a version that nobody serves say nothing about this object.
-            if kinds::by_manifest(&api_version, kind.kind).is_none() && api_version != kind.api_version() {
+            if !kind.serves(&api_version) {
                 continue;
             }
             let mut manager = Manager {
@@ -122,7 +122,7 @@ impl Managed {
     }
 
     /// The managers of an object as it is stored.
-    pub fn of(kind: &Kind, object: &Value) -> Self {
+    pub fn of(kind: Described<'_>, object: &Value) -> Self {
         Self::read(kind, &object["metadata"]["managedFields"]).unwrap_or_default()
     }
 
@@ -261,7 +261,7 @@ pub fn server_owned() -> FieldSet {
 }
 
 /// Fields that a write through this door cannot change, whatever it says of them.
-pub fn out_of_reach(kind: &Kind, subresource: Option<&str>) -> FieldSet {
+pub fn out_of_reach(kind: Described<'_>, subresource: Option<&str>) -> FieldSet {
     let is = |group: &str, name: &str| kind.group == group && kind.kind == name;
     match subresource {
         None if kind.has(Subresource::Status) => FieldSet::of_fields(&[&["status"]]),
@@ -278,14 +278,15 @@ pub fn out_of_reach(kind: &Kind, subresource: Option<&str>) -> FieldSet {
 /// changed between `before` and `after`, which has been defaulted but has nothing yet that the server fills in.
 ///
 /// A client may replace the managed fields by valid ones, and clear them with an empty list.
-pub fn record_update(
-    kind: &'static Kind,
+pub fn record_update<'a>(
+    kind: impl Into<Described<'a>>,
     before: Option<&Value>,
     after: &mut Value,
     manager: &str,
     subresource: Option<&str>,
     now: &str,
 ) {
+    let kind = kind.into();
     let Some(mut managed) = before_update(kind, before, after, subresource) else {
         Managed::default().store(after);
         return;
@@ -298,7 +299,12 @@ pub fn record_update(
 }
 
 /// The managers that an update starts from; `None` when the object's fields are not tracked.
-fn before_update(kind: &Kind, before: Option<&Value>, after: &Value, subresource: Option<&str>) -> Option<Managed> {
+fn before_update(
+    kind: Described<'_>,
+    before: Option<&Value>,
+    after: &Value,
+    subresource: Option<&str>,
+) -> Option<Managed> {
     let stored = before.map(|object| Managed::of(kind, object)).unwrap_or_default();
     let given = after.get("metadata").and_then(|m| m.get("managedFields"));
     let cleared = match given.and_then(Value::as_array).map(Vec::as_slice) {
@@ -317,7 +323,7 @@ fn before_update(kind: &Kind, before: Option<&Value>, after: &Value, subresource
 }
 
 /// What differs between two states of an object, apart from the managed fields themselves.
-pub(super) fn compare(kind: &Kind, before: &Value, after: &Value) -> Comparison {
+pub(super) fn compare(kind: Described<'_>, before: &Value, after: &Value) -> Comparison {
     structure::compare(schema::of(kind), before, after).without(&FieldSet::of_fields(&[&["metadata", "managedFields"]]))
 }
 

@@ -162,12 +162,12 @@ where
     }
 }
 
-fn fields(kind: &Kind, object: &Value) -> FieldSet {
-    structure::fields_of(schema::of(kind), object)
+fn fields(kind: &'static Kind, object: &Value) -> FieldSet {
+    structure::fields_of(schema::of(kind.into()), object)
 }
 
 /// What `config` sets and `live` does not have.
-fn missing(kind: &Kind, config: &Value, live: &Value) -> FieldSet {
+fn missing(kind: &'static Kind, config: &Value, live: &Value) -> FieldSet {
     fields(kind, config).difference(&fields(kind, live).with_leading_fields())
 }
 
@@ -246,7 +246,7 @@ proptest! {
         let ours = owners.iter().filter(|(m, _)| m.name == "a").fold(FieldSet::default(), |all, (_, o)| all.union(&o.fields));
         let absent = theirs.union(&ours).difference(&fields(kind, &after).with_leading_fields());
         prop_assert!(absent.is_empty(), "{:?}", absent.paths());
-        let change = structure::compare(schema::of(kind), &before, &after);
+        let change = structure::compare(schema::of(kind.into()), &before, &after);
         let wrong = theirs.difference(&change.added.union(&change.modified));
         prop_assert!(wrong.is_empty(), "{:?}", wrong.paths());
     }

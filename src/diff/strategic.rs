@@ -24,10 +24,10 @@ pub fn merge(kind: &'static Kind, current: &Value, patch: &Value) -> Result<Valu
         return Err(PatchError::Document { got: type_name(patch), want: "map[string]interface {}" });
     };
     let current = current.as_object().cloned().unwrap_or_default();
-    merge_objects(schema::of(kind), current, patch.clone()).map(Value::Object)
+    merge_objects(schema::of(kind.into()), current, patch.clone()).map(Value::Object)
 }
 
-fn merge_objects(fields: &Type, mut current: Object, mut patch: Object) -> Result<Object, PatchError> {
+fn merge_objects(fields: Type<'_>, mut current: Object, mut patch: Object) -> Result<Object, PatchError> {
     if let Some(directive) = patch.get(PATCH) {
         return match directive.as_str() {
             Some("replace") => {
@@ -80,7 +80,7 @@ fn retain_keys(current: &mut Object, patch: &mut Object) -> Result<(), PatchErro
 }
 
 /// Merges and orders each list that has a `$setElementOrder` directive, and takes both out of the patch.
-fn order_lists(fields: &Type, current: &mut Object, patch: &mut Object) -> Result<(), PatchError> {
+fn order_lists(fields: Type<'_>, current: &mut Object, patch: &mut Object) -> Result<(), PatchError> {
     let directives: Vec<String> = patch.keys().filter(|name| name.starts_with(ORDER)).cloned().collect();
     for directive in directives {
         let order = as_list(patch.remove(&directive).unwrap_or_default())?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::fields::{Element, FieldSet, Scalar};
-use super::schema::{self, Entries, Field, Form, KeyDefault, Type};
+use super::schema::{self, Entries, Field, Form, Type};
 
 /// What became of the fields between two values.
 #[derive(Debug, Default)]
@@ -24,28 +24,30 @@ pub enum BadList {
     Duplicate { path: String, entry: String },
     #[error("{path}: associative list with keys may not have non-map elements")]
     NotAnObject { path: String },
+    #[error(
+        "{path}: element {index}: associative list with keys has an element that omits key field {key:?} \
+         (and doesn't have default value)"
+    )]
+    NoKey { path: String, index: usize, key: String },
 }
 
 /// A whole object as the value of a field.
-pub fn root(fields: &'static Type) -> Field {
+pub fn root(fields: Type<'_>) -> Field<'_> {
     Field { entries: Entries::Whole, patch: schema::ListPatch::Replace, inner: fields }
 }
 
 /// How an entry of a list is told apart from the others.
-pub(super) fn identify(field: &Field, entry: &Value) -> Element {
+pub(super) fn identify(field: &Field<'_>, entry: &Value) -> Element {
     match (field.entries, entry) {
         (Entries::Keyed(keys), Value::Object(entry)) => {
             let given = |name: &str| entry.get(name).filter(|v| !v.is_null()).cloned();
-            Element::key(keys.iter().map(|key| {
-                let value = given(key.name).unwrap_or_else(|| KeyDefault::value(key.default));
-                (key.name.to_owned(), value)
-            }))
+            Element::key(keys.iter().filter_map(|(name, default)| Some((name.to_owned(), given(name).or(default)?))))
         }
         (_, entry) => Element::Value(Scalar(entry.clone())),
     }
 }
 
-pub(super) fn entry_field(field: &Field) -> Field {
+pub(super) fn entry_field<'a>(field: &Field<'a>) -> Field<'a> {
     Field { entries: Entries::Whole, ..*field }
 }
 
@@ -56,16 +58,16 @@ pub(super) enum Parts<'a> {
     None,
 }
 
-pub(super) fn parts<'a>(field: &Field, value: Option<&'a Value>) -> Parts<'a> {
+pub(super) fn parts<'a>(field: &Field<'_>, value: Option<&'a Value>) -> Parts<'a> {
     match value {
-        Some(Value::Object(map)) if field.inner.form != Form::Whole => Parts::Fields(map),
+        Some(Value::Object(map)) if field.inner.form() != Form::Whole => Parts::Fields(map),
         Some(Value::Array(list)) if field.entries != Entries::Whole => Parts::Entries(list),
         _ => Parts::None,
     }
 }
 
 /// The parts of both values if either has some; `null` and absent count as empty beside the other.
-fn both_parts<'a>(field: &Field, a: Option<&'a Value>, b: Option<&'a Value>) -> Option<(Parts<'a>, Parts<'a>)> {
+fn both_parts<'a>(field: &Field<'_>, a: Option<&'a Value>, b: Option<&'a Value>) -> Option<(Parts<'a>, Parts<'a>)> {
     let nothing = |v: Option<&Value>| v.is_none_or(Value::is_null);
     let (parts_a, parts_b) = (parts(field, a), parts(field, b));
     let fits = match (&parts_a, &parts_b) {
@@ -81,21 +83,23 @@ fn both_parts<'a>(field: &Field, a: Option<&'a Value>, b: Option<&'a Value>) -> 
 }
 
 /// The fields that a value sets: what a manager that applies it owns.
-pub fn fields_of(fields: &'static Type, value: &Value) -> FieldSet {
+pub fn fields_of(fields: Type<'_>, value: &Value) -> FieldSet {
     let mut set = FieldSet::default();
     collect(&root(fields), value, &mut Vec::new(), &mut set);
     set
 }
 
-fn collect(field: &Field, value: &Value, path: &mut Vec<Element>, set: &mut FieldSet) {
+fn collect(field: &Field<'_>, value: &Value, path: &mut Vec<Element>, set: &mut FieldSet) {
     match parts(field, Some(value)) {
         Parts::Fields(map) => {
             for (name, value) in map {
                 path.push(Element::Field(name.clone()));
-                if value.is_null() || value.as_object().is_some_and(Map::is_empty) {
+                let below = field.inner.field(name);
+                let deduced = matches!(below.inner, Type::Deduced);
+                if value.is_null() || value.as_object().is_some_and(|map| map.is_empty() || deduced) {
                     set.insert(path);
                 }
-                collect(&field.inner.field(name), value, path, set);
+                collect(&below, value, path, set);
                 path.pop();
             }
         }
@@ -112,14 +116,14 @@ fn collect(field: &Field, value: &Value, path: &mut Vec<Element>, set: &mut Fiel
 }
 
 /// Compares two values of a kind.
-pub fn compare(fields: &'static Type, before: &Value, after: &Value) -> Comparison {
+pub fn compare(fields: Type<'_>, before: &Value, after: &Value) -> Comparison {
     let mut comparison = Comparison::default();
     comparison.visit(&root(fields), Some(before), Some(after), &mut Vec::new());
     comparison
 }
 
 impl Comparison {
-    fn visit(&mut self, field: &Field, before: Option<&Value>, after: Option<&Value>, path: &mut Vec<Element>) {
+    fn visit(&mut self, field: &Field<'_>, before: Option<&Value>, after: Option<&Value>, path: &mut Vec<Element>) {
         match both_parts(field, before, after) {
             Some((Parts::Entries(x), Parts::Entries(y))) => self.visit_entries(field, x, y, path),
             Some((Parts::Entries(x), _)) => self.visit_entries(field, x, &[], path),
@@ -143,7 +147,7 @@ impl Comparison {
 
     fn visit_fields(
         &mut self,
-        field: &Field,
+        field: &Field<'_>,
         before: Option<&Map<String, Value>>,
         after: Option<&Map<String, Value>>,
         path: &mut Vec<Element>,
@@ -157,7 +161,7 @@ impl Comparison {
         }
     }
 
-    fn visit_entries(&mut self, field: &Field, before: &[Value], after: &[Value], path: &mut Vec<Element>) {
+    fn visit_entries(&mut self, field: &Field<'_>, before: &[Value], after: &[Value], path: &mut Vec<Element>) {
         let mut entries: BTreeMap<Element, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
         for entry in before {
             entries.entry(identify(field, entry)).or_default().0.push(entry);
@@ -193,11 +197,11 @@ impl Comparison {
 }
 
 /// Lays `config` over `live`: what `config` sets wins, what it leaves out stays.
-pub fn merge(fields: &'static Type, live: &Value, config: &Value) -> Value {
+pub fn merge(fields: Type<'_>, live: &Value, config: &Value) -> Value {
     merge_value(&root(fields), Some(live), Some(config)).unwrap_or_default()
 }
 
-fn merge_value(field: &Field, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
+fn merge_value(field: &Field<'_>, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
     match both_parts(field, live, config) {
         Some((Parts::Fields(x), Parts::Fields(y))) => {
             let mut out = x.clone();
@@ -216,7 +220,7 @@ fn merge_value(field: &Field, live: Option<&Value>, config: Option<&Value>) -> O
 
 /// The entries that both have come in the order of `config`; those that only `live` has keep their place before the
 /// shared entry that they stood before; those that only `config` has follow the entry that they follow there.
-fn merge_entries(field: &Field, live: &[Value], config: &[Value]) -> Vec<Value> {
+fn merge_entries(field: &Field<'_>, live: &[Value], config: &[Value]) -> Vec<Value> {
     let ids = |list: &[Value]| -> Vec<Element> { list.iter().map(|entry| identify(field, entry)).collect() };
     let (live_ids, config_ids) = (ids(live), ids(config));
     let mut places: BTreeMap<&Element, &Value> = BTreeMap::new();
@@ -257,11 +261,11 @@ fn merge_entries(field: &Field, live: &[Value], config: &[Value]) -> Vec<Value> 
 }
 
 /// The value without the fields of `gone`; what is left empty becomes `null`.
-pub fn remove(fields: &'static Type, value: &Value, gone: &FieldSet) -> Value {
+pub fn remove(fields: Type<'_>, value: &Value, gone: &FieldSet) -> Value {
     remove_from(&root(fields), value, gone)
 }
 
-fn remove_from(field: &Field, value: &Value, gone: &FieldSet) -> Value {
+fn remove_from(field: &Field<'_>, value: &Value, gone: &FieldSet) -> Value {
     match parts(field, Some(value)) {
         Parts::Fields(map) => {
             let kept: Map<String, Value> = map
@@ -284,7 +288,7 @@ fn remove_from(field: &Field, value: &Value, gone: &FieldSet) -> Value {
     }
 }
 
-fn keep(field: &Field, element: &Element, value: &Value, gone: &FieldSet) -> Option<Value> {
+fn keep(field: &Field<'_>, element: &Element, value: &Value, gone: &FieldSet) -> Option<Value> {
     if gone.has(element) {
         return None;
     }
@@ -298,23 +302,29 @@ fn keep(field: &Field, element: &Element, value: &Value, gone: &FieldSet) -> Opt
 ///
 /// # Errors
 /// For the first such list.
-pub fn check(fields: &'static Type, value: &Value) -> Result<(), BadList> {
+pub fn check(fields: Type<'_>, value: &Value) -> Result<(), BadList> {
     check_value(&root(fields), value, "")
 }
 
-fn check_value(field: &Field, value: &Value, path: &str) -> Result<(), BadList> {
+fn check_value(field: &Field<'_>, value: &Value, path: &str) -> Result<(), BadList> {
     match parts(field, Some(value)) {
         Parts::Fields(map) => map
             .iter()
             .try_for_each(|(name, value)| check_value(&field.inner.field(name), value, &format!("{path}.{name}"))),
         Parts::Entries(list) => {
             let mut seen = BTreeSet::new();
-            for entry in list {
+            for (index, entry) in list.iter().enumerate() {
                 if matches!(field.entries, Entries::Keyed(_)) && !entry.is_object() {
                     return Err(BadList::NotAnObject { path: path.to_owned() });
                 }
                 let element = identify(field, entry);
                 let shown = element.to_string();
+                if let Entries::Keyed(keys) = field.entries
+                    && let Some((key, _)) =
+                        keys.iter().find(|(key, default)| default.is_none() && entry[*key].is_null())
+                {
+                    return Err(BadList::NoKey { path: path.to_owned(), index, key: key.to_owned() });
+                }
                 if !seen.insert(element) {
                     return Err(BadList::Duplicate { path: path.to_owned(), entry: shown });
                 }
@@ -327,13 +337,13 @@ fn check_value(field: &Field, value: &Value, path: &str) -> Result<(), BadList> 
 }
 
 /// Takes out every `null`: a field that nobody sets. In a map of strings it is the empty string.
-pub fn drop_nulls(fields: &'static Type, value: &mut Value) {
+pub fn drop_nulls(fields: Type<'_>, value: &mut Value) {
     drop_in(&root(fields), value);
 }
 
-fn drop_in(field: &Field, value: &mut Value) {
+fn drop_in(field: &Field<'_>, value: &mut Value) {
     match value {
-        Value::Object(map) if field.inner.form == Form::Texts => {
+        Value::Object(map) if field.inner.form() == Form::Texts => {
             map.values_mut().filter(|v| v.is_null()).for_each(|v| *v = Value::String(String::new()));
         }
         Value::Object(map) => {

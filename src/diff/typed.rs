@@ -6,11 +6,18 @@ use serde_json::Value;
 use super::patch_error::go_print;
 use super::structure;
 use crate::diff::schema as rules;
-use crate::object::{Kind, schema};
+use crate::object::custom::{Described, Schema};
+use crate::object::schema;
 
 /// What is wrong with the first value that does not fit, with its path: `.spec.replicas: expected numeric ...`.
-pub fn problem(kind: &'static Kind, config: &Value) -> Option<String> {
-    match schema::decode(kind, &mut config.clone()) {
+pub fn problem(kind: Described<'_>, config: &Value) -> Option<String> {
+    let mut copy = config.clone();
+    let decoded = match kind.version() {
+        Some(version) => version.decode(&mut copy),
+        None => schema::decode(kind.row, &mut copy),
+    };
+    match decoded {
+        Ok(unknown) if unknown.is_empty() => unfit(kind.version()?.schema(), config, ""),
         Ok(unknown) => {
             let mut paths: Vec<&str> = unknown.iter().filter_map(|text| quoted(text)).collect();
             paths.sort_unstable();
@@ -25,7 +32,7 @@ fn quoted(text: &str) -> Option<&str> {
 }
 
 /// `spec.containers[0].foo` with the entries of lists named by their keys.
-fn keyed_path(kind: &'static Kind, config: &Value, path: &str) -> String {
+fn keyed_path(kind: Described<'_>, config: &Value, path: &str) -> String {
     let mut out = String::new();
     let mut field = structure::root(rules::of(kind));
     let mut value = config;
@@ -66,6 +73,46 @@ fn mistyped(config: &Value, refusal: &str) -> Option<String> {
     Some(format!(".{path}: expected {told}"))
 }
 
+/// The first value of a custom resource that is not of the type that its schema gives it.
+fn unfit(schema: &Schema, value: &Value, path: &str) -> Option<String> {
+    let plain = || format!("&{{{}}}", go_print(value));
+    let wanted = match (schema.type_.as_str(), value) {
+        (_, Value::Null) => return None,
+        _ if schema.int_or_string => return None,
+        ("object", Value::Object(_)) | ("array", Value::Array(_)) | ("string", Value::String(_)) => None,
+        ("integer" | "number", Value::Number(_)) | ("boolean", Value::Bool(_)) | ("", _) => None,
+        ("object", _) => Some(format!("map, got {}", plain())),
+        ("array", _) => Some(format!("list, got {}", plain())),
+        ("string", _) => Some(format!("string, got &value.valueUnstructured{{Value:{}}}", go_print(value))),
+        ("boolean", _) => Some(format!("boolean, got {}", plain())),
+        _ => Some(format!("numeric (int or float), got {}", go_type(value))),
+    };
+    if let Some(wanted) = wanted {
+        return Some(format!("{path}: expected {wanted}"));
+    }
+    match value {
+        Value::Object(map) => map.iter().find_map(|(name, value)| {
+            let below = schema.member(name)?;
+            unfit(below, value, &format!("{path}.{name}"))
+        }),
+        Value::Array(items) => {
+            let below = schema.items.as_deref()?;
+            items.iter().enumerate().find_map(|(index, item)| unfit(below, item, &format!("{path}[{index}]")))
+        }
+        _ => None,
+    }
+}
+
+/// The Go type that the value has there.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Object(_) => "map[string]interface {}",
+        Value::Array(_) => "[]interface {}",
+        Value::Bool(_) => "bool",
+        _ => "string",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -87,9 +134,9 @@ mod tests {
             (container(json!({"name": "c", "image": "i"})), None),
         ];
         for (config, want) in cases {
-            assert_eq!(problem(kinds::DEPLOYMENT, &config).as_deref(), want, "{config}");
+            assert_eq!(problem(kinds::DEPLOYMENT.into(), &config).as_deref(), want, "{config}");
         }
         let list = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": ["a"]});
-        assert_eq!(problem(kinds::CONFIG_MAP, &list).as_deref(), Some(".data: expected map, got &{[a]}"));
+        assert_eq!(problem(kinds::CONFIG_MAP.into(), &list).as_deref(), Some(".data: expected map, got &{[a]}"));
     }
 }

@@ -1,5 +1,6 @@
 //! The kinds table: one row a kind. Routes, discovery, Table output, the CLI and the diff are driven by it;
 //! a new kind is a row here and, where it has rules of its own, a strategy file in the registry.
+//! CustomResourceDefinitions add rows at run time: `custom::Kinds` is the table together with those.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -118,13 +119,19 @@ impl Kind {
         self.subresources.contains(&subresource)
     }
 
-    fn identity(&self) -> (&'static str, &'static str, &'static str) {
-        (self.group, self.plural, self.version)
+    /// A row of the table, and not one that a CustomResourceDefinition added.
+    pub fn is_built_in(&self) -> bool {
+        KINDS.as_ptr_range().contains(&std::ptr::from_ref(self))
+    }
+
+    fn identity(&self) -> (&'static str, &'static str) {
+        (self.group, self.plural)
     }
 }
 
-/// Rows of one table are compared by address first: keys of one kind, which is what maps compare mostly, cost no
-/// string comparison.
+/// All versions of a resource are one kind: they are views of the same objects, so a key finds its object and a
+/// watch its changes whichever version they are asked by. Rows are compared by address first: keys of one kind,
+/// which is what maps compare mostly, cost no string comparison.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other) || self.identity() == other.identity()

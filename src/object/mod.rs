@@ -5,6 +5,7 @@
 pub mod application;
 pub mod clock;
 pub mod cron;
+pub mod custom;
 pub mod error;
 pub mod key;
 pub mod kinds;
@@ -16,6 +17,7 @@ pub mod stored;
 pub mod types;
 
 pub use clock::Clock;
+pub use custom::Kinds;
 pub use error::{ApiError, Cause, Reason};
 pub use key::{ObjectKey, Revision};
 pub use kinds::Kind;

@@ -4,11 +4,13 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::custom;
 use super::defaults;
 use super::options::FieldValidation;
 use super::request;
 use super::strategy::Strategy;
 use super::validation;
+use crate::object::custom::Described;
 use crate::object::{ApiError, Cause, Kind, kinds, schema};
 
 /// Makes a request's body an object of its kind: right in its types, without unknown fields. Gives the
@@ -16,10 +18,17 @@ use crate::object::{ApiError, Cause, Kind, kinds, schema};
 ///
 /// # Errors
 /// `BadRequest` for another kind, a wrong type, or an unknown field when the write is strict.
-pub fn decode(kind: &'static Kind, object: &mut Value, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
-    let unknown = keeping_reset(object, |object| schema::check(kind, object))?;
-    let warnings = request::unknown_fields(kind, unknown, validation)?;
-    complete(kind, object);
+pub fn decode(kind: Described<'_>, object: &mut Value, validation: FieldValidation) -> Result<Vec<String>, ApiError> {
+    let unknown = match kind.version() {
+        Some(version) => keeping_reset(object, |object| custom::check(version, object))?,
+        None => keeping_reset(object, |object| schema::check(kind.row, object))?,
+    };
+    let mut warnings = request::unknown_fields(kind.row, unknown, validation)?;
+    if let Some(version) = kind.version() {
+        warnings.extend(version.deprecation.clone());
+        custom::is_named_right(version, object)?;
+    }
+    complete(kind.row, object);
     Ok(warnings)
 }
 
@@ -43,8 +52,11 @@ pub fn complete(kind: &'static Kind, object: &mut Value) {
 }
 
 /// Fills in what a write leaves out.
-pub fn default(kind: &'static Kind, object: &mut Value) {
-    defaults::apply(kind, object);
+pub fn default(kind: Described<'_>, object: &mut Value) {
+    match kind.version() {
+        Some(version) => version.default(object),
+        None => defaults::apply(kind.row, object),
+    }
 }
 
 /// Gives a new object what it begins with: a status, and the tolerations and priority of a pod.
@@ -68,16 +80,22 @@ pub fn go_on(kind: &'static Kind, object: &mut Value, old: &Value, now: Timestam
 }
 
 /// What is wrong with a new object.
-pub fn validate_new(kind: &'static Kind, object: &Value) -> Vec<Cause> {
-    validation::create(kind, object)
+pub fn validate_new(kind: Described<'_>, object: &Value) -> Vec<Cause> {
+    let mut causes = validation::create(kind.row, object);
+    causes.extend(kind.version().into_iter().flat_map(|version| version.validate(object, None)));
+    causes
 }
 
 /// What is wrong with a change.
-pub fn validate_change(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
-    validation::update(kind, new, old)
+pub fn validate_change(kind: Described<'_>, new: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = validation::update(kind.row, new, old);
+    causes.extend(kind.version().into_iter().flat_map(|version| version.validate(new, Some(old))));
+    causes
 }
 
 /// What is wrong with a change of status.
-pub fn validate_status(kind: &'static Kind, new: &Value, old: &Value) -> Vec<Cause> {
-    validation::status(kind, new, old)
+pub fn validate_status(kind: Described<'_>, new: &Value, old: &Value) -> Vec<Cause> {
+    let mut causes = validation::status(kind.row, new, old);
+    causes.extend(kind.version().into_iter().flat_map(|version| version.validate(new, Some(old))));
+    causes
 }

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::admit;
+use super::custom;
+use super::definitions;
 use super::names;
 use super::options::WriteOptions;
 use super::ownership;
@@ -11,6 +13,7 @@ use super::strategy::{self, Generation, Strategy};
 use super::transaction::{NamespaceState, Transaction};
 use super::update::Owned;
 use super::warnings;
+use crate::object::custom::Described;
 use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds};
 
 /// How often a generated name that is taken is drawn anew.
@@ -26,7 +29,8 @@ impl Transaction {
         mut object: Value,
         options: WriteOptions,
     ) -> Result<(), ApiError> {
-        let warnings = admit::decode(kind, &mut object, options.validation)?;
+        let kinds = self.kinds().clone();
+        let warnings = admit::decode(custom::described(&kinds, kind)?, &mut object, options.validation)?;
         request::check_namespace(kind, namespace, &mut object)?;
         let created = self.create_decoded(kind, namespace, object, Owned::ByChange);
         self.warn_first(warnings, created)
@@ -40,16 +44,19 @@ impl Transaction {
         object: Value,
         owned: Owned,
     ) -> Result<(), ApiError> {
+        let kinds = self.kinds().clone();
+        let described = custom::described(&kinds, kind)?;
+        self.check_definition_takes(kind)?;
         let mut object = self.identify(kind, namespace, object)?;
-        admit::default(kind, &mut object);
+        admit::default(described, &mut object);
         if owned == Owned::ByChange {
-            ownership::record_create(kind, &mut object, &self.author, self.now);
+            ownership::record_create(described, &mut object, &self.author, self.now);
         }
         let class = self.take_priority_class(kind, &mut object);
         admit::begin(kind, &mut object, self.now)?;
         class.into_iter().for_each(|class| class.apply(&mut object));
         self.admit_account(kind, &mut object)?;
-        self.finish_create(kind, namespace, object)
+        self.finish_create(described, namespace, object)
     }
 
     /// The object with the metadata that the server decides; refuses a namespace that takes no more objects.
@@ -72,12 +79,16 @@ impl Transaction {
     }
 
     /// Validates and puts a complete object.
-    fn finish_create(&mut self, kind: &'static Kind, namespace: &str, mut object: Value) -> Result<(), ApiError> {
+    fn finish_create(&mut self, described: Described<'_>, namespace: &str, mut object: Value) -> Result<(), ApiError> {
+        let kind = described.row;
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         if kind == kinds::SERVICE {
             self.allocate(&mut object, None)?;
         }
-        let causes = admit::validate_new(kind, &object);
+        if kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+            definitions::begin(&mut object);
+        }
+        let causes = admit::validate_new(described, &object);
         if !causes.is_empty() {
             return Err(ApiError::invalid(kind, &name, causes));
         }
@@ -92,6 +103,9 @@ impl Transaction {
         }
         self.check_grant(kind, &object, None)?;
         self.warn(warnings::create(kind, &object));
+        if kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+            self.settle_definition(&key, &mut object)?;
+        }
         self.put(key, object);
         Ok(())
     }

@@ -41,6 +41,7 @@ impl Transaction {
         let grace = grace_of(key, &current, options.grace_period_seconds);
         if grace != Grace::Pending {
             set_finalizers(&mut next, options.propagation);
+            self.hold_definition(key, &mut next);
         }
         match grace {
             Grace::Pending => {}

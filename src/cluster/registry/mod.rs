@@ -10,7 +10,9 @@ mod transaction;
 
 mod admit;
 mod create;
+mod custom;
 pub mod defaults;
+mod definitions;
 mod delete;
 mod escalation;
 mod names;

@@ -6,17 +6,18 @@ use serde_json::Value;
 use super::author::Author;
 use crate::diff::apply::{self, Applier};
 use crate::diff::managed;
+use crate::object::ApiError;
 use crate::object::clock::rfc3339;
-use crate::object::{ApiError, Kind};
+use crate::object::custom::Described;
 
 /// The author of a creation owns what it set. `object` has been defaulted, and has nothing yet from the server.
-pub fn record_create(kind: &'static Kind, object: &mut Value, author: &Author, now: Timestamp) {
+pub fn record_create(kind: Described<'_>, object: &mut Value, author: &Author, now: Timestamp) {
     managed::record_update(kind, None, object, &author.manager, None, &rfc3339(now));
 }
 
 /// The author of an update owns what it changed.
 pub fn record_update(
-    kind: &'static Kind,
+    kind: Described<'_>,
     before: &Value,
     after: &mut Value,
     author: &Author,
@@ -31,7 +32,7 @@ pub fn record_update(
 /// # Errors
 /// When others own what it changes and it is not forced.
 pub fn apply(
-    kind: &'static Kind,
+    kind: Described<'_>,
     live: Option<&Value>,
     config: &Value,
     author: &Author,

@@ -4,12 +4,14 @@
 use serde_json::Value;
 
 use super::admit;
+use super::custom;
 use super::options::{FieldValidation, Patch, Target, WriteOptions};
 use super::ownership;
 use super::request;
 use super::transaction::Transaction;
 use super::update::Owned;
 use crate::diff::{jsonpatch, strategic};
+use crate::object::custom::Described;
 use crate::object::kinds::Subresource;
 use crate::object::{ApiError, Cause, Kind, Reason, schema};
 
@@ -24,10 +26,12 @@ impl Transaction {
             return self.apply(target, config, options);
         }
         let key = &target.key;
+        let kinds = self.kinds().clone();
+        let described = custom::described(&kinds, key.kind)?;
         let current = self.require(key)?;
         let mut object = patched(key.kind, &current, &patch)?;
         // The name is checked first: a patch that takes it away gives no object to speak of.
-        let warnings = read_patched(key.kind, &mut object, &patch, options.validation)?;
+        let warnings = read_patched(described, &mut object, &patch, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
         let version = request::named_version(&object)?;
@@ -40,14 +44,16 @@ impl Transaction {
 
     fn apply(&mut self, target: &Target, config: Value, options: WriteOptions) -> Result<(), ApiError> {
         let key = &target.key;
+        let kinds = self.kinds().clone();
+        let described = custom::described(&kinds, key.kind)?;
         let live = self.current(key);
         if live.is_none() && target.subresource.is_some() {
             return Err(ApiError::not_found(key.kind, &key.name));
         }
         let subresource = target.subresource.map(Subresource::as_str);
         let mut object =
-            ownership::apply(key.kind, live.as_ref(), &config, &self.author, options.force, subresource, self.now)?;
-        let warnings = admit::decode(key.kind, &mut object, options.validation)?;
+            ownership::apply(described, live.as_ref(), &config, &self.author, options.force, subresource, self.now)?;
+        let warnings = admit::decode(described, &mut object, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
         let written = match &live {
@@ -76,6 +82,7 @@ impl Transaction {
 pub(super) fn patched(kind: &'static Kind, current: &Value, patch: &Patch) -> Result<Value, ApiError> {
     Ok(match patch {
         Patch::Json(document) => jsonpatch::apply(current, document)?,
+        Patch::Strategic(_) if !kind.is_built_in() => return Err(unsupported_strategic()),
         Patch::Strategic(document) => strategic::merge(kind, current, document)?,
         Patch::Merge(document) | Patch::Apply(document) => jsonpatch::merge(current, document)?,
     })
@@ -83,7 +90,7 @@ pub(super) fn patched(kind: &'static Kind, current: &Value, patch: &Patch) -> Re
 
 /// Checks a patched object against its kind: what is wrong with it is the patch's fault.
 fn read_patched(
-    kind: &'static Kind,
+    kind: Described<'_>,
     object: &mut Value,
     patch: &Patch,
     validation: FieldValidation,
@@ -92,14 +99,27 @@ fn read_patched(
         Patch::Strategic(document) => go_map(document),
         _ => object.to_string(),
     };
-    let decoded = admit::keeping_reset(object, |object| schema::decode(kind, object));
+    let decoded = admit::keeping_reset(object, |object| match kind.version() {
+        Some(version) => version.decode(object),
+        None => schema::decode(kind.row, object),
+    });
     let unknown = decoded.map_err(|refusal| invalid_patch(&shown, &refusal.to_string()))?;
     if validation == FieldValidation::Strict && !unknown.is_empty() {
         let why = format!("strict decoding error: {}", unknown.join(", "));
         return Err(invalid_patch(&shown, &why));
     }
-    admit::complete(kind, object);
-    request::unknown_fields(kind, unknown, validation)
+    if let Some(version) = kind.version() {
+        custom::is_named_right(version, object)?;
+    }
+    admit::complete(kind.row, object);
+    request::unknown_fields(kind.row, unknown, validation)
+}
+
+/// Custom resources have no types that would tell how a strategic merge patch merges.
+fn unsupported_strategic() -> ApiError {
+    let message = "the body of the request was in an unknown format - accepted media types include: \
+                   application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+    ApiError::new(Reason::UnsupportedMediaType, message)
 }
 
 fn invalid_patch(shown: &str, why: &str) -> ApiError {

@@ -29,7 +29,7 @@ impl Transaction {
         let mut next = pod.clone();
         next["spec"]["nodeName"] = json!(node);
         set_scheduled(&mut next, self.now);
-        ownership::record_update(key.kind, &pod, &mut next, &self.author, Some("binding"), self.now);
+        ownership::record_update(key.kind.into(), &pod, &mut next, &self.author, Some("binding"), self.now);
         self.put(key.clone(), next);
         self.answer_with(success());
         Ok(())

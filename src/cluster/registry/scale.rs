@@ -2,34 +2,74 @@
 
 use serde_json::{Value, json};
 
+use super::custom;
 use super::options::{Patch, Target, WriteOptions};
 use super::ownership;
 use super::patch::patched;
 use super::request;
 use super::transaction::Transaction;
 use super::update::Owned;
+use crate::object::custom::Described;
 use crate::object::{ApiError, Cause, ObjectKey, Reason};
 
 const SCALE: &str = "scale";
 
-/// The Scale of a Deployment or ReplicaSet in its JSON form.
-pub fn of(workload: &Value) -> Value {
+/// The Scale of a workload in its JSON form.
+///
+/// # Errors
+/// When a custom resource has no replicas where its definition says that they are.
+pub fn of(kind: Described<'_>, workload: &Value) -> Result<Value, ApiError> {
+    let paths = kind.version().and_then(|version| version.scale.as_ref());
+    let at = |steps: &[String]| steps.iter().try_fold(workload, |value, step| value.get(step));
+    let spec_replicas = match paths {
+        None => workload["spec"]["replicas"].as_i64(),
+        Some(paths) => Some(at(&paths.spec_replicas).and_then(Value::as_i64).ok_or_else(|| {
+            let path = paths.spec_replicas.join(".");
+            ApiError::internal(format_args!("the spec replicas field \".{path}\" does not exist"))
+        })?),
+    };
+    let status_replicas = match paths {
+        None => workload["status"]["replicas"].as_i64(),
+        Some(paths) => at(&paths.status_replicas).and_then(Value::as_i64),
+    };
+    let selector = match paths {
+        None => selector_text(&workload["spec"]["selector"]),
+        Some(paths) => {
+            let found = paths.selector.as_deref().and_then(at).and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        }
+    };
     let mut metadata = serde_json::Map::new();
     for name in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
         if let Some(value) = workload["metadata"].get(name) {
             metadata.insert(name.into(), value.clone());
         }
     }
-    let mut status = json!({"replicas": workload["status"]["replicas"].as_i64().unwrap_or(0)});
-    let selector = selector_text(&workload["spec"]["selector"]);
+    let mut status = json!({"replicas": status_replicas.unwrap_or(0)});
     if !selector.is_empty() {
         status["selector"] = json!(selector);
     }
     let mut spec = json!({});
-    if let Some(replicas) = workload["spec"]["replicas"].as_i64().filter(|n| *n != 0) {
+    if let Some(replicas) = spec_replicas.filter(|n| *n != 0) {
         spec["replicas"] = json!(replicas);
     }
-    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
+    Ok(json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}))
+}
+
+/// Where a kind has its replicas.
+fn replicas_path(kind: Described<'_>) -> Vec<String> {
+    let custom = kind.version().and_then(|version| version.scale.as_ref());
+    custom.map_or_else(|| vec!["spec".into(), "replicas".into()], |paths| paths.spec_replicas.clone())
+}
+
+fn set_replicas(kind: Described<'_>, object: &mut Value, replicas: i64) {
+    let place = replicas_path(kind).into_iter().fold(object, |value, step| {
+        if !value.is_object() {
+            *value = json!({});
+        }
+        &mut value[step]
+    });
+    *place = json!(replicas);
 }
 
 impl Transaction {
@@ -69,8 +109,10 @@ impl Transaction {
             return Err(negative(key, replicas));
         }
         let mut next = current.clone();
-        next["spec"]["replicas"] = json!(replicas);
-        ownership::record_update(key.kind, &current, &mut next, &self.author, Some(SCALE), self.now);
+        let kinds = self.kinds().clone();
+        let described = custom::described(&kinds, key.kind)?;
+        set_replicas(described, &mut next, replicas);
+        ownership::record_update(described, &current, &mut next, &self.author, Some(SCALE), self.now);
         self.scaled(key, &current, next)
     }
 
@@ -78,7 +120,8 @@ impl Transaction {
     fn scaled(&mut self, key: &ObjectKey, current: &Value, mut next: Value) -> Result<(), ApiError> {
         ownership::forget_time(&mut next, &self.author, SCALE);
         self.replace(&Target::from(key.clone()), current, next, Owned::Stated)?;
-        let answer = self.current(key).map(|workload| of(&workload)).unwrap_or_default();
+        let workload = self.require(key)?;
+        let answer = of(self.kinds().describe(key.kind), &workload)?;
         self.answer_with(answer);
         Ok(())
     }
@@ -87,7 +130,7 @@ impl Transaction {
         if let Patch::Apply(config) = patch {
             return self.apply_scale(key, &config, options);
         }
-        let current = of(&self.require(key)?);
+        let current = of(self.kinds().describe(key.kind), &self.require(key)?)?;
         let scale = patched(key.kind, &current, &patch)?;
         self.update_scale(key, scale, options)
     }
@@ -111,10 +154,13 @@ impl Transaction {
         if replicas < 0 {
             return Err(negative(key, replicas));
         }
-        let config = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.kind,
-            "metadata": {"name": key.name, "namespace": key.namespace}, "spec": {"replicas": replicas}});
+        let kinds = self.kinds().clone();
+        let described = custom::described(&kinds, key.kind)?;
+        let mut config = json!({"apiVersion": key.kind.api_version(), "kind": key.kind.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace}});
+        set_replicas(described, &mut config, replicas);
         let next =
-            ownership::apply(key.kind, Some(&current), &config, &self.author, options.force, Some(SCALE), self.now)?;
+            ownership::apply(described, Some(&current), &config, &self.author, options.force, Some(SCALE), self.now)?;
         self.scaled(key, &current, next)
     }
 }
@@ -161,6 +207,7 @@ fn selector_text(selector: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::kinds;
 
     #[test]
     fn a_scale_shows_replicas_and_the_selector_as_text() {
@@ -168,7 +215,7 @@ mod tests {
             "spec": {"replicas": 3, "selector": {"matchLabels": {"b": "2", "a": "1"},
                 "matchExpressions": [{"key": "aa", "operator": "In", "values": ["y", "x"]}]}},
             "status": {"replicas": 2}});
-        let scale = of(&workload);
+        let scale = of(kinds::DEPLOYMENT.into(), &workload).expect("a Deployment has one");
         assert_eq!(scale["spec"], json!({"replicas": 3}));
         assert_eq!(scale["status"], json!({"replicas": 2, "selector": "a=1,aa in (x,y),b=2"}));
         assert_eq!(scale["metadata"], json!({"name": "web", "namespace": "d", "uid": "u"}));

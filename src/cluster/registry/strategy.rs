@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::object::kinds::{self, Shape};
+use crate::object::kinds::{self, Shape, Subresource};
 use crate::object::{Kind, clock};
 
 /// Which changes `metadata.generation` counts.
@@ -19,6 +19,8 @@ pub enum Generation {
     Template,
     /// Changes of labels and of everything beside metadata and status.
     Content,
+    /// Changes of everything beside metadata. Where a write cannot touch status, status has not changed.
+    AllButMetadata,
 }
 
 /// What a write to the status subresource may change beside `status`.
@@ -99,8 +101,8 @@ impl Strategy {
             Self { unconditional_update: false, create_on_update: true, ..PLAIN }
         } else if kind.shape == Shape::Spec {
             // Kinds of our own behave as custom resources do.
-            let status = Some(StatusScope::StatusOnly);
-            Self { generation: Generation::Content, status, unconditional_update: false, ..PLAIN }
+            let status = kind.has(Subresource::Status).then_some(StatusScope::StatusOnly);
+            Self { generation: Generation::AllButMetadata, status, unconditional_update: false, ..PLAIN }
         } else {
             PLAIN
         }
@@ -114,6 +116,14 @@ impl Strategy {
             Generation::Template => new["template"] != old["template"],
             Generation::SpecAndAnnotations => {
                 new["spec"] != old["spec"] || new["metadata"]["annotations"] != old["metadata"]["annotations"]
+            }
+            Generation::AllButMetadata => {
+                let content = |object: &'_ Value| {
+                    let mut rest = object.clone();
+                    rest.as_object_mut().map(|members| members.remove("metadata"));
+                    rest
+                };
+                content(new) != content(old)
             }
             Generation::Content => {
                 let content = |object: &'_ Value| {
@@ -159,7 +169,6 @@ mod tests {
             (kinds::ENDPOINT_SLICE, "/metadata/labels/a", true),
             (kinds::APPLICATION, "/metadata/labels/a", false),
             (kinds::APPLICATION, "/spec/n", true),
-            (kinds::APPLICATION, "/status", false),
         ];
         for (kind, pointer, counted) in cases {
             let new = with(pointer, json!("changed"));

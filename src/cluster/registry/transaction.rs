@@ -15,7 +15,7 @@ use super::services::{InUse, ServiceRange};
 use super::verbs::{Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
 use crate::object::kinds::{self, Kind};
-use crate::object::{ApiError, Draft, Object, ObjectKey, Reason, Revision};
+use crate::object::{ApiError, Draft, Kinds, Object, ObjectKey, Reason, Revision};
 
 pub struct Transaction {
     store: Store,
@@ -32,8 +32,11 @@ pub struct Transaction {
     pub(super) allocated: bool,
     /// The latest step on each object: what later steps see.
     pending: BTreeMap<ObjectKey, Step>,
+    pub(super) kinds: Kinds,
     warnings: Vec<String>,
     last: Option<ObjectKey>,
+    /// The version of its kind that the last step was asked in.
+    asked: Option<&'static Kind>,
     answer: Option<Value>,
 }
 
@@ -76,6 +79,7 @@ impl Transaction {
         services: Arc<ServiceRange>,
         accounts: bool,
     ) -> Self {
+        let kinds = base.kinds().clone();
         Self {
             store,
             base,
@@ -87,8 +91,10 @@ impl Transaction {
             in_use: None,
             allocated: false,
             pending: BTreeMap::new(),
+            kinds,
             warnings: Vec::new(),
             last: None,
+            asked: None,
             answer: None,
         }
     }
@@ -111,12 +117,16 @@ impl Transaction {
         &self.warnings
     }
 
-    /// The object as the steps so far leave it.
+    /// The object as the steps so far leave it, in the version that the key names.
     pub fn current(&self, key: &ObjectKey) -> Option<Value> {
-        match self.pending.get(key) {
+        let mut current = match self.pending.get(key) {
             Some(step) => step.after.clone(),
             None => self.base.get(key).map(|o| o.value()),
+        }?;
+        if !key.kind.is_built_in() {
+            self.kinds.convert(key.kind, &mut current);
         }
+        Some(current)
     }
 
     /// Whether the steps so far leave an object of this key.
@@ -151,6 +161,11 @@ impl Transaction {
     }
 
     pub(super) fn put(&mut self, key: ObjectKey, mut after: Value) {
+        self.asked = Some(key.kind);
+        let key = self.kinds.stored_key(&key);
+        if !key.kind.is_built_in() {
+            after["apiVersion"] = key.kind.api_version().into();
+        }
         let before = self.base.get(&key).cloned();
         let kind = match &before {
             None => StepKind::Create,
@@ -170,13 +185,18 @@ impl Transaction {
     }
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
+        self.asked = Some(key.kind);
         let before = self.base.get(key).cloned();
-        self.step_taken(Step { key: key.clone(), kind: StepKind::Delete, before, after: None });
+        let key = self.kinds.stored_key(key);
+        self.step_taken(Step { key, kind: StepKind::Delete, before, after: None });
     }
 
     fn step_taken(&mut self, step: Step) {
         if step.key.kind == kinds::SERVICE {
             self.in_use = None;
+        }
+        if step.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+            self.definition_stepped(&step);
         }
         self.last = Some(step.key.clone());
         self.answer = None;
@@ -238,6 +258,7 @@ impl Transaction {
         let step = step.ok_or_else(|| ApiError::internal("a write without a step"))?;
         let (warnings, answer) = (self.warnings.clone(), self.answer.clone());
         let created = step.kind == StepKind::Create;
+        let (kinds, asked) = (self.kinds.clone(), self.asked.unwrap_or(step.key.kind));
         let object = match (dry_run, step.kind, &step.before) {
             (_, StepKind::Keep, Some(same)) => same.clone(),
             (true, ..) => preview(&step)?,
@@ -246,6 +267,7 @@ impl Transaction {
                 committed.map_or_else(|| preview(&step), Ok)?
             }
         };
+        let object = kinds.seen_as(asked, &object);
         let body = answer.map(|mut answer| {
             if answer["kind"] == "Scale" {
                 answer["metadata"]["resourceVersion"] = object.meta.revision.to_string().into();

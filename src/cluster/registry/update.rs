@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 
 use super::admit;
+use super::custom;
+use super::definitions;
 use super::options::{Target, WriteOptions};
 use super::ownership;
 use super::request;
@@ -37,7 +39,8 @@ impl Transaction {
             Some(Subresource::Finalize) => return self.finalize_namespace(key, &object),
             Some(_) => return Err(not_allowed()),
         }
-        let warnings = admit::decode(key.kind, &mut object, options.validation)?;
+        let kinds = self.kinds().clone();
+        let warnings = admit::decode(custom::described(&kinds, key.kind)?, &mut object, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
         let version = request::named_version(&object)?;
@@ -78,11 +81,13 @@ impl Transaction {
         owned: Owned,
     ) -> Result<(), ApiError> {
         let key = &target.key;
+        let known = self.kinds().clone();
+        let described = custom::described(&known, key.kind)?;
         let strategy = Strategy::of(key.kind);
-        admit::default(key.kind, &mut object);
+        admit::default(described, &mut object);
         if owned == Owned::ByChange {
             let subresource = target.subresource.map(Subresource::as_str);
-            ownership::record_update(key.kind, current, &mut object, &self.author, subresource, self.now);
+            ownership::record_update(described, current, &mut object, &self.author, subresource, self.now);
         }
         let mut next = match target.subresource {
             Some(Subresource::Status) => with_status(&strategy, current, object),
@@ -102,10 +107,13 @@ impl Transaction {
             let generation = current["metadata"]["generation"].as_i64().unwrap_or(0);
             next["metadata"]["generation"] = json!(generation + 1);
         }
+        if key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+            definitions::go_on(&mut next);
+        }
         let causes = match target.subresource {
-            Some(Subresource::Status) => admit::validate_status(key.kind, &next, current),
+            Some(Subresource::Status) => admit::validate_status(described, &next, current),
             Some(Subresource::EphemeralContainers) => validation::ephemeral(&next, current),
-            _ => admit::validate_change(key.kind, &next, current),
+            _ => admit::validate_change(described, &next, current),
         };
         if !causes.is_empty() {
             return Err(ApiError::invalid(key.kind, &key.name, causes));
@@ -113,6 +121,9 @@ impl Transaction {
         self.check_grant(key.kind, &next, Some(current))?;
         if target.subresource.is_none() {
             self.warn(warnings::update(key.kind, &next, current));
+        }
+        if key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+            self.settle_definition(key, &mut next)?;
         }
         self.put_or_finish(key, next);
         Ok(())
@@ -143,7 +154,7 @@ impl Transaction {
             Value::Array(finalizers) if !finalizers.is_empty() => next["spec"]["finalizers"] = json!(finalizers),
             _ => next["spec"] = json!({}),
         }
-        ownership::record_update(key.kind, &current, &mut next, &self.author, Some("finalize"), self.now);
+        ownership::record_update(key.kind.into(), &current, &mut next, &self.author, Some("finalize"), self.now);
         self.put_or_finish(key, next);
         Ok(())
     }

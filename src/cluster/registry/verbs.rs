@@ -87,7 +87,9 @@ impl Registry {
     /// # Errors
     /// `NotFound`.
     pub fn get(&self, key: &ObjectKey) -> Result<Arc<Object>, ApiError> {
-        self.snapshot().get(key).cloned().ok_or_else(|| ApiError::not_found(key.kind, &key.name))
+        let snapshot = self.snapshot();
+        let object = snapshot.get(key).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
+        Ok(snapshot.kinds().seen_as(key.kind, object))
     }
 
     /// The `autoscaling/v1` Scale of a workload.
@@ -95,7 +97,8 @@ impl Registry {
     /// # Errors
     /// `NotFound`.
     pub fn scale(&self, key: &ObjectKey) -> Result<Value, ApiError> {
-        Ok(scale::of(&self.get(key)?.value()))
+        let snapshot = self.snapshot();
+        scale::of(snapshot.kinds().describe(key.kind), &self.get(key)?.value())
     }
 
     /// Starts a transaction on the latest state.

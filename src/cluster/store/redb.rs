@@ -14,7 +14,7 @@ use bytes::Bytes;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 
 use super::backend::{Backend, BackendError, Contents, Record};
-use crate::object::{ObjectKey, Revision, kinds};
+use crate::object::{Kinds, ObjectKey, Revision, kinds};
 
 const OBJECTS: TableDefinition<&str, &[u8]> = TableDefinition::new("objects");
 const META: TableDefinition<&str, u64> = TableDefinition::new("windlass");
@@ -87,10 +87,11 @@ impl Redb {
         }
         let mut contents = Contents { ceiling: Revision(number("ceiling")?), objects: Vec::new() };
         let objects = transaction.open_table(OBJECTS)?;
+        let kinds = definitions(&objects)?;
         for row in objects.iter()? {
             let (name, json) = row?;
             let unknown = || ReadError::Damaged(format!("it holds {:?}, of no kind that is known here", name.value()));
-            let key = key_of(name.value()).ok_or_else(unknown)?;
+            let key = key_of(&kinds, name.value()).ok_or_else(unknown)?;
             contents.objects.push((key, Bytes::copy_from_slice(json.value())));
         }
         Ok(contents)
@@ -177,9 +178,26 @@ fn name_of(key: &ObjectKey) -> String {
     format!("{}/{}/{}/{}", key.kind.group, key.kind.plural, key.namespace, key.name)
 }
 
-fn key_of(name: &str) -> Option<ObjectKey> {
+/// The kinds of the table and of the definitions among the rows: custom resources are known by them.
+fn definitions(objects: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Kinds, ReadError> {
+    let kind = kinds::CUSTOM_RESOURCE_DEFINITION;
+    let prefix = format!("{}/{}/", kind.group, kind.plural);
+    let mut known = Kinds::default();
+    for row in objects.range(prefix.as_str()..)? {
+        let (name, json) = row?;
+        if !name.value().starts_with(&prefix) {
+            break;
+        }
+        let damaged = |what: &dyn std::fmt::Display| ReadError::Damaged(format!("{:?}: {what}", name.value()));
+        let definition = serde_json::from_slice(json.value()).map_err(|error| damaged(&error))?;
+        known.put(&definition).map_err(|error| damaged(&error))?;
+    }
+    Ok(known)
+}
+
+fn key_of(known: &Kinds, name: &str) -> Option<ObjectKey> {
     let mut parts = name.splitn(4, '/');
-    let kind = kinds::by_resource(parts.next()?, parts.next()?)?;
+    let kind = known.by_resource(parts.next()?, parts.next()?)?;
     Some(ObjectKey { kind, namespace: parts.next()?.to_owned(), name: parts.next()?.to_owned() })
 }
 

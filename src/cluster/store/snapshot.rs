@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::object::{Kind, Object, ObjectKey, Revision, kinds};
+use crate::object::{Kind, Kinds, Object, ObjectKey, Revision, kinds};
 
 /// All objects at one revision, with the indexes that the control plane asks by.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +15,18 @@ pub struct Snapshot {
     by_node: OrdSet<(String, ObjectKey)>,
     /// When an object of a kind was put last, as far as this process knows.
     put_last: OrdMap<&'static Kind, Revision>,
+    kinds: Kinds,
 }
 
 impl Snapshot {
     /// The revision of the last batch that this snapshot holds.
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// The kinds that this state serves: those of the table, and those that its definitions add.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
     }
 
     pub fn get(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
@@ -85,6 +91,12 @@ impl Snapshot {
 
     pub(super) fn put(&mut self, object: Arc<Object>) {
         self.put_last.insert(object.key.kind, object.meta.revision);
+        if object.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+            // The registry lets no definition pass that there is no room for.
+            if let Err(error) = self.kinds.put(&object.value()) {
+                tracing::error!(definition = object.key.name, %error, "its kind is not served");
+            }
+        }
         let old = self.objects.insert(object.key.clone(), object.clone());
         // Most writes are of status and move nothing in the indexes.
         if old.as_ref().is_some_and(|o| o.meta.owners == object.meta.owners && o.meta.node == object.meta.node) {
@@ -103,6 +115,9 @@ impl Snapshot {
 
     pub(super) fn remove(&mut self, key: &ObjectKey) {
         if let Some(old) = self.objects.remove(key) {
+            if key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
+                self.kinds.remove(&key.name);
+            }
             self.unindex(&old);
         }
     }

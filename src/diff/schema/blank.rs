@@ -3,10 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::object::Kind;
+use crate::object::custom::Described;
 
 /// The empty object of a kind.
-pub fn blank(kind: &Kind) -> Value {
+pub fn blank(kind: Described<'_>) -> Value {
+    if kind.definition.is_some() {
+        return json!({"metadata": {}});
+    }
     let template = json!({"metadata": {}, "spec": {"containers": null}});
     match (kind.group, kind.kind) {
         ("", "Pod") => json!({"metadata": {}, "spec": {"containers": null}, "status": {}}),

@@ -8,16 +8,29 @@ mod tables;
 
 use serde_json::Value;
 
-use crate::object::Kind;
+use crate::object::custom::{Described, ListType, Schema};
 use crate::object::quantity::Quantity;
 
 pub use blank::blank;
 
 /// What is known of the fields of one type of object.
+#[derive(Clone, Copy, Debug)]
+pub enum Type<'a> {
+    /// A table's departures from the rule.
+    Table(&'static Table),
+    /// A custom resource, or an object that is embedded in one: it has metadata beside what the schema says.
+    Resource(&'a Schema),
+    /// A part of a custom resource.
+    Custom(&'a Schema),
+    /// A part of a custom resource of which its schema says nothing: an object there is owned itself, too.
+    Deduced,
+}
+
+/// The departures of one type.
 #[derive(Debug)]
-pub struct Type {
-    pub form: Form,
-    fields: &'static [(&'static str, Field)],
+pub struct Table {
+    form: Form,
+    fields: &'static [(&'static str, Field<'static>)],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,23 +51,40 @@ pub enum Form {
 
 /// How the value of one field merges.
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
+pub struct Field<'a> {
     /// How server-side apply tells the entries of a list apart.
-    pub entries: Entries,
+    pub entries: Entries<'a>,
     /// How a strategic merge patch merges a list.
     pub patch: ListPatch,
     /// The type of the value, or of the entries of a list.
-    pub inner: &'static Type,
+    pub inner: Type<'a>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entries {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Entries<'a> {
     /// The list is one value.
     Whole,
     /// The entries are told apart by these fields.
-    Keyed(&'static [Key]),
+    Keyed(Keys<'a>),
     /// The entries are scalars, each of which occurs once.
     Set,
+}
+
+/// The fields that identify an entry: a table's, or those that a schema names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Keys<'a> {
+    Table(&'static [Key]),
+    Custom(&'a [(String, Option<Value>)]),
+}
+
+impl<'a> Keys<'a> {
+    /// Each field, and what it is when an entry leaves it out; `None` where the entry must have it.
+    pub fn iter(self) -> Box<dyn Iterator<Item = (&'a str, Option<Value>)> + 'a> {
+        match self {
+            Self::Table(keys) => Box::new(keys.iter().map(|key| (key.name, Some(key.default.value())))),
+            Self::Custom(keys) => Box::new(keys.iter().map(|(name, default)| (name.as_str(), default.clone()))),
+        }
+    }
 }
 
 /// A field that identifies an entry, and what it is when the entry leaves it out.
@@ -92,30 +122,68 @@ pub enum ListPatch {
 }
 
 /// What is known of a kind; an undescribed kind knows its metadata only.
-pub fn of(kind: &Kind) -> &'static Type {
-    tables::root(kind.group, kind.kind)
+pub fn of(kind: Described<'_>) -> Type<'_> {
+    match kind.version() {
+        Some(version) => Type::Resource(version.schema()),
+        None => Type::Table(tables::root(kind.group, kind.kind)),
+    }
 }
 
-impl Type {
+impl<'a> Type<'a> {
     /// Nothing is known: objects merge field by field, all else is one value.
-    pub const UNKNOWN: &'static Self = &Self { form: Form::Fields, fields: &[] };
+    pub const UNKNOWN: Type<'static> = Type::Table(&Table { form: Form::Fields, fields: &[] });
 
-    pub fn field(&self, name: &str) -> Field {
-        self.fields.iter().find(|(known, _)| *known == name).map_or(self.member(), |(_, field)| *field)
+    pub fn form(self) -> Form {
+        match self {
+            Self::Table(table) => table.form,
+            Self::Resource(schema) | Self::Custom(schema) if schema.atomic_map => Form::Whole,
+            Self::Resource(_) | Self::Custom(_) | Self::Deduced => Form::Fields,
+        }
     }
 
-    /// A field that the tables do not name: an amount in a map of amounts, else what its value is.
-    fn member(&self) -> Field {
-        let inner = if self.form == Form::Amounts { &tables::AMOUNT } else { Self::UNKNOWN };
-        Field { entries: Entries::Whole, patch: ListPatch::Replace, inner }
+    pub fn field(self, name: &str) -> Field<'a> {
+        let whole = |inner| Field { entries: Entries::Whole, patch: ListPatch::Replace, inner };
+        match self {
+            Self::Table(table) => {
+                let known = table.fields.iter().find(|(known, _)| *known == name);
+                known.map_or_else(|| whole(table.member()), |(_, field)| *field)
+            }
+            Self::Resource(_) if name == "metadata" => whole(Type::Table(&tables::METADATA)),
+            Self::Resource(_) if matches!(name, "apiVersion" | "kind") => whole(Self::UNKNOWN),
+            Self::Resource(schema) | Self::Custom(schema) => schema.member(name).map_or(whole(Self::Deduced), custom),
+            Self::Deduced => whole(Self::Deduced),
+        }
     }
 }
 
-impl Field {
+/// The field that a schema describes.
+fn custom(schema: &Schema) -> Field<'_> {
+    let typed = |schema: &'_ Schema| schema.embedded_resource;
+    let of_object = |schema| if typed(schema) { Type::Resource(schema) } else { Type::Custom(schema) };
+    let entries = match &schema.list_type {
+        ListType::Map(keys) => Entries::Keyed(Keys::Custom(keys)),
+        ListType::Set => Entries::Set,
+        ListType::Atomic => Entries::Whole,
+    };
+    let inner = match schema.items.as_deref() {
+        Some(items) => of_object(items),
+        None => of_object(schema),
+    };
+    Field { entries, patch: ListPatch::Replace, inner }
+}
+
+impl Table {
+    /// A field that the tables do not name: an amount in a map of amounts, else what its value is.
+    fn member(&self) -> Type<'static> {
+        if self.form == Form::Amounts { Type::Table(&tables::AMOUNT) } else { Type::UNKNOWN }
+    }
+}
+
+impl Field<'_> {
     /// Whether `value` is owned as a whole.
     pub fn is_whole(&self, value: &Value) -> bool {
         match value {
-            Value::Object(_) => self.inner.form == Form::Whole,
+            Value::Object(_) => self.inner.form() == Form::Whole,
             Value::Array(_) => self.entries == Entries::Whole,
             _ => true,
         }
@@ -156,11 +224,17 @@ mod tests {
 
     #[test]
     fn the_two_kinds_of_merge_use_their_own_keys() {
-        let container =
-            of(kinds::DEPLOYMENT).field("spec").inner.field("template").inner.field("spec").inner.field("containers");
+        let container = of(kinds::DEPLOYMENT.into())
+            .field("spec")
+            .inner
+            .field("template")
+            .inner
+            .field("spec")
+            .inner
+            .field("containers");
         let ports = container.inner.field("ports");
         let Entries::Keyed(keys) = ports.entries else { panic!("ports are keyed") };
-        assert_eq!(keys.iter().map(|k| k.name).collect::<Vec<_>>(), ["containerPort", "protocol"]);
+        assert_eq!(keys.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["containerPort", "protocol"]);
         assert_eq!(ports.patch, ListPatch::Keyed("containerPort"));
     }
 

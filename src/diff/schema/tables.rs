@@ -1,33 +1,33 @@
 //! The departures from the merge rule, a type a table, in the order in which the kinds are built of them.
 //! Source: the merge strategies and list types that Kubernetes publishes in its OpenAPI documents.
 
-use super::{Entries, Field, Form, Key, KeyDefault, ListPatch, Type};
+use super::{Entries, Field, Form, Key, KeyDefault, Keys, ListPatch, Table, Type};
 
-const fn fields(fields: &'static [(&'static str, Field)]) -> Type {
-    Type { form: Form::Fields, fields }
+const fn fields(fields: &'static [(&'static str, Field<'static>)]) -> Table {
+    Table { form: Form::Fields, fields }
 }
 
-const fn form(form: Form) -> Type {
-    Type { form, fields: &[] }
+const fn form(form: Form) -> Table {
+    Table { form, fields: &[] }
 }
 
-const fn object(inner: &'static Type) -> Field {
-    Field { entries: Entries::Whole, patch: ListPatch::Replace, inner }
+const fn object(inner: &'static Table) -> Field<'static> {
+    Field { entries: Entries::Whole, patch: ListPatch::Replace, inner: Type::Table(inner) }
 }
 
 /// A list whose entries are told apart by `keys`, and by `patch` in a strategic merge patch.
-const fn keyed(keys: &'static [Key], patch: &'static str, inner: &'static Type) -> Field {
-    Field { entries: Entries::Keyed(keys), patch: ListPatch::Keyed(patch), inner }
+const fn keyed(keys: &'static [Key], patch: &'static str, inner: &'static Table) -> Field<'static> {
+    Field { entries: Entries::Keyed(Keys::Table(keys)), patch: ListPatch::Keyed(patch), inner: Type::Table(inner) }
 }
 
 /// Keyed for server-side apply; a strategic merge patch replaces it.
-const fn keyed_apply(keys: &'static [Key]) -> Field {
-    Field { entries: Entries::Keyed(keys), patch: ListPatch::Replace, inner: Type::UNKNOWN }
+const fn keyed_apply(keys: &'static [Key]) -> Field<'static> {
+    Field { entries: Entries::Keyed(Keys::Table(keys)), patch: ListPatch::Replace, inner: Type::UNKNOWN }
 }
 
 /// One value for server-side apply; a strategic merge patch merges it.
-const fn keyed_patch(patch: &'static str, inner: &'static Type) -> Field {
-    Field { entries: Entries::Whole, patch: ListPatch::Keyed(patch), inner }
+const fn keyed_patch(patch: &'static str, inner: &'static Table) -> Field<'static> {
+    Field { entries: Entries::Whole, patch: ListPatch::Keyed(patch), inner: Type::Table(inner) }
 }
 
 const fn text(name: &'static str) -> Key {
@@ -38,61 +38,62 @@ const NAME: &[Key] = &[text("name")];
 const TYPE: &[Key] = &[text("type")];
 const PROTOCOL: Key = Key { name: "protocol", default: KeyDefault::Text("TCP") };
 
-static UNIQUE: Field = Field { entries: Entries::Set, patch: ListPatch::Union, inner: Type::UNKNOWN };
-static SET: Field = Field { entries: Entries::Set, patch: ListPatch::Replace, inner: Type::UNKNOWN };
-static CONDITIONS: Field = keyed(TYPE, "type", Type::UNKNOWN);
+static UNIQUE: Field<'static> = Field { entries: Entries::Set, patch: ListPatch::Union, inner: Type::UNKNOWN };
+static SET: Field<'static> = Field { entries: Entries::Set, patch: ListPatch::Replace, inner: Type::UNKNOWN };
+static CONDITIONS: Field<'static> = keyed(TYPE, "type", &UNKNOWN);
 
-static WHOLE: Type = form(Form::Whole);
-static TEXTS: Type = form(Form::Texts);
-static AMOUNTS: Type = form(Form::Amounts);
-pub(super) static AMOUNT: Type = form(Form::Amount);
-static INT_OR_STRING: Type = form(Form::IntOrString);
+static UNKNOWN: Table = form(Form::Fields);
+static WHOLE: Table = form(Form::Whole);
+static TEXTS: Table = form(Form::Texts);
+static AMOUNTS: Table = form(Form::Amounts);
+pub(super) static AMOUNT: Table = form(Form::Amount);
+static INT_OR_STRING: Table = form(Form::IntOrString);
 
-static METADATA: Type = fields(&[
+pub(super) static METADATA: Table = fields(&[
     ("annotations", object(&TEXTS)),
     ("finalizers", UNIQUE),
     ("labels", object(&TEXTS)),
     ("ownerReferences", keyed(&[text("uid")], "uid", &WHOLE)),
 ]);
 
-static RESOURCES: Type =
+static RESOURCES: Table =
     fields(&[("claims", keyed_apply(NAME)), ("limits", object(&AMOUNTS)), ("requests", object(&AMOUNTS))]);
 
-static HANDLER_TARGET: Type = fields(&[("port", object(&INT_OR_STRING))]);
-static HANDLER: Type = fields(&[("httpGet", object(&HANDLER_TARGET)), ("tcpSocket", object(&HANDLER_TARGET))]);
-static LIFECYCLE: Type = fields(&[("postStart", object(&HANDLER)), ("preStop", object(&HANDLER))]);
+static HANDLER_TARGET: Table = fields(&[("port", object(&INT_OR_STRING))]);
+static HANDLER: Table = fields(&[("httpGet", object(&HANDLER_TARGET)), ("tcpSocket", object(&HANDLER_TARGET))]);
+static LIFECYCLE: Table = fields(&[("postStart", object(&HANDLER)), ("preStop", object(&HANDLER))]);
 
-static ENV_SOURCE: Type = fields(&[
+static ENV_SOURCE: Table = fields(&[
     ("configMapKeyRef", object(&WHOLE)),
     ("fieldRef", object(&WHOLE)),
     ("fileKeyRef", object(&WHOLE)),
     ("resourceFieldRef", object(&WHOLE)),
     ("secretKeyRef", object(&WHOLE)),
 ]);
-static ENV: Type = fields(&[("valueFrom", object(&ENV_SOURCE))]);
+static ENV: Table = fields(&[("valueFrom", object(&ENV_SOURCE))]);
 
 const CONTAINER_PORT: &[Key] = &[Key { name: "containerPort", default: KeyDefault::Number(0) }, PROTOCOL];
 
-static CONTAINER: Type = fields(&[
+static CONTAINER: Table = fields(&[
     ("env", keyed(NAME, "name", &ENV)),
     ("lifecycle", object(&LIFECYCLE)),
     ("livenessProbe", object(&HANDLER)),
-    ("ports", keyed(CONTAINER_PORT, "containerPort", Type::UNKNOWN)),
+    ("ports", keyed(CONTAINER_PORT, "containerPort", &UNKNOWN)),
     ("readinessProbe", object(&HANDLER)),
     ("resources", object(&RESOURCES)),
     ("startupProbe", object(&HANDLER)),
-    ("volumeDevices", keyed(&[text("devicePath")], "devicePath", Type::UNKNOWN)),
-    ("volumeMounts", keyed(&[text("mountPath")], "mountPath", Type::UNKNOWN)),
+    ("volumeDevices", keyed(&[text("devicePath")], "devicePath", &UNKNOWN)),
+    ("volumeMounts", keyed(&[text("mountPath")], "mountPath", &UNKNOWN)),
 ]);
 
-static CLAIM_SPEC: Type =
+static CLAIM_SPEC: Table =
     fields(&[("dataSource", object(&WHOLE)), ("resources", object(&RESOURCES)), ("selector", object(&WHOLE))]);
-static CLAIM_TEMPLATE: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&CLAIM_SPEC))]);
-static EPHEMERAL: Type = fields(&[("volumeClaimTemplate", object(&CLAIM_TEMPLATE))]);
-static EMPTY_DIR: Type = fields(&[("sizeLimit", object(&AMOUNT))]);
-static SECRET_REF: Type = fields(&[("secretRef", object(&WHOLE))]);
-static CSI_VOLUME: Type = fields(&[("nodePublishSecretRef", object(&WHOLE)), ("volumeAttributes", object(&TEXTS))]);
-static VOLUME: Type = fields(&[
+static CLAIM_TEMPLATE: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&CLAIM_SPEC))]);
+static EPHEMERAL: Table = fields(&[("volumeClaimTemplate", object(&CLAIM_TEMPLATE))]);
+static EMPTY_DIR: Table = fields(&[("sizeLimit", object(&AMOUNT))]);
+static SECRET_REF: Table = fields(&[("secretRef", object(&WHOLE))]);
+static CSI_VOLUME: Table = fields(&[("nodePublishSecretRef", object(&WHOLE)), ("volumeAttributes", object(&TEXTS))]);
+static VOLUME: Table = fields(&[
     ("cephfs", object(&SECRET_REF)),
     ("cinder", object(&SECRET_REF)),
     ("csi", object(&CSI_VOLUME)),
@@ -105,114 +106,114 @@ static VOLUME: Type = fields(&[
     ("storageos", object(&SECRET_REF)),
 ]);
 
-static NODE_AFFINITY: Type = fields(&[("requiredDuringSchedulingIgnoredDuringExecution", object(&WHOLE))]);
-static AFFINITY: Type = fields(&[("nodeAffinity", object(&NODE_AFFINITY))]);
-static SPREAD: Type = fields(&[("labelSelector", object(&WHOLE))]);
+static NODE_AFFINITY: Table = fields(&[("requiredDuringSchedulingIgnoredDuringExecution", object(&WHOLE))]);
+static AFFINITY: Table = fields(&[("nodeAffinity", object(&NODE_AFFINITY))]);
+static SPREAD: Table = fields(&[("labelSelector", object(&WHOLE))]);
 
-static POD_SPEC: Type = fields(&[
+static POD_SPEC: Table = fields(&[
     ("affinity", object(&AFFINITY)),
     ("containers", keyed(NAME, "name", &CONTAINER)),
     ("ephemeralContainers", keyed(NAME, "name", &CONTAINER)),
-    ("hostAliases", keyed(&[text("ip")], "ip", Type::UNKNOWN)),
+    ("hostAliases", keyed(&[text("ip")], "ip", &UNKNOWN)),
     ("imagePullSecrets", keyed(NAME, "name", &WHOLE)),
     ("initContainers", keyed(NAME, "name", &CONTAINER)),
     ("nodeSelector", object(&WHOLE)),
     ("overhead", object(&AMOUNTS)),
-    ("resourceClaims", keyed(NAME, "name", Type::UNKNOWN)),
+    ("resourceClaims", keyed(NAME, "name", &UNKNOWN)),
     ("resources", object(&RESOURCES)),
-    ("schedulingGates", keyed(NAME, "name", Type::UNKNOWN)),
+    ("schedulingGates", keyed(NAME, "name", &UNKNOWN)),
     ("topologySpreadConstraints", keyed(&[text("topologyKey"), text("whenUnsatisfiable")], "topologyKey", &SPREAD)),
     ("volumes", keyed(NAME, "name", &VOLUME)),
 ]);
-static POD_TEMPLATE: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&POD_SPEC))]);
-static POD_STATUS: Type = fields(&[
+static POD_TEMPLATE: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&POD_SPEC))]);
+static POD_STATUS: Table = fields(&[
     ("conditions", CONDITIONS),
-    ("hostIPs", keyed_patch("ip", Type::UNKNOWN)),
-    ("podIPs", keyed(&[text("ip")], "ip", Type::UNKNOWN)),
-    ("resourceClaimStatuses", keyed(NAME, "name", Type::UNKNOWN)),
+    ("hostIPs", keyed_patch("ip", &UNKNOWN)),
+    ("podIPs", keyed(&[text("ip")], "ip", &UNKNOWN)),
+    ("resourceClaimStatuses", keyed(NAME, "name", &UNKNOWN)),
 ]);
-static POD: Type =
+static POD: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&POD_SPEC)), ("status", object(&POD_STATUS))]);
 
-static ROLLING: Type = fields(&[("maxSurge", object(&INT_OR_STRING)), ("maxUnavailable", object(&INT_OR_STRING))]);
-static STRATEGY: Type = fields(&[("rollingUpdate", object(&ROLLING))]);
-static WITH_CONDITIONS: Type = fields(&[("conditions", CONDITIONS)]);
-static WORKLOAD_SPEC: Type = fields(&[
+static ROLLING: Table = fields(&[("maxSurge", object(&INT_OR_STRING)), ("maxUnavailable", object(&INT_OR_STRING))]);
+static STRATEGY: Table = fields(&[("rollingUpdate", object(&ROLLING))]);
+static WITH_CONDITIONS: Table = fields(&[("conditions", CONDITIONS)]);
+static WORKLOAD_SPEC: Table = fields(&[
     ("selector", object(&WHOLE)),
     ("strategy", object(&STRATEGY)),
     ("template", object(&POD_TEMPLATE)),
     ("updateStrategy", object(&STRATEGY)),
 ]);
 /// Deployment, ReplicaSet, StatefulSet, DaemonSet.
-static WORKLOAD: Type =
+static WORKLOAD: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&WORKLOAD_SPEC)), ("status", object(&WITH_CONDITIONS))]);
 
-static UNCOUNTED: Type = fields(&[("failed", SET), ("succeeded", SET)]);
-static JOB_STATUS: Type =
-    fields(&[("conditions", keyed_patch("type", Type::UNKNOWN)), ("uncountedTerminatedPods", object(&UNCOUNTED))]);
-static JOB: Type =
+static UNCOUNTED: Table = fields(&[("failed", SET), ("succeeded", SET)]);
+static JOB_STATUS: Table =
+    fields(&[("conditions", keyed_patch("type", &UNKNOWN)), ("uncountedTerminatedPods", object(&UNCOUNTED))]);
+static JOB: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&WORKLOAD_SPEC)), ("status", object(&JOB_STATUS))]);
-static JOB_TEMPLATE: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&WORKLOAD_SPEC))]);
-static CRON_JOB_SPEC: Type = fields(&[("jobTemplate", object(&JOB_TEMPLATE))]);
-static CRON_JOB: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&CRON_JOB_SPEC))]);
+static JOB_TEMPLATE: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&WORKLOAD_SPEC))]);
+static CRON_JOB_SPEC: Table = fields(&[("jobTemplate", object(&JOB_TEMPLATE))]);
+static CRON_JOB: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&CRON_JOB_SPEC))]);
 
 const SERVICE_PORTS: &[Key] = &[Key { name: "port", default: KeyDefault::Number(0) }, PROTOCOL];
-static SERVICE_PORT: Type = fields(&[("targetPort", object(&INT_OR_STRING))]);
-static SERVICE_SPEC: Type =
+static SERVICE_PORT: Table = fields(&[("targetPort", object(&INT_OR_STRING))]);
+static SERVICE_SPEC: Table =
     fields(&[("ports", keyed(SERVICE_PORTS, "port", &SERVICE_PORT)), ("selector", object(&WHOLE))]);
-static SERVICE: Type =
+static SERVICE: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&SERVICE_SPEC)), ("status", object(&WITH_CONDITIONS))]);
 
-static NODE_SPEC: Type = fields(&[("podCIDRs", UNIQUE)]);
-static NODE_STATUS: Type = fields(&[
-    ("addresses", keyed(TYPE, "type", Type::UNKNOWN)),
+static NODE_SPEC: Table = fields(&[("podCIDRs", UNIQUE)]);
+static NODE_STATUS: Table = fields(&[
+    ("addresses", keyed(TYPE, "type", &UNKNOWN)),
     ("allocatable", object(&AMOUNTS)),
     ("capacity", object(&AMOUNTS)),
     ("conditions", CONDITIONS),
 ]);
-static NODE: Type =
+static NODE: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&NODE_SPEC)), ("status", object(&NODE_STATUS))]);
 
-static WITH_STATUS: Type = fields(&[("metadata", object(&METADATA)), ("status", object(&WITH_CONDITIONS))]);
-static PLAIN: Type = fields(&[("metadata", object(&METADATA))]);
-static DATA: Type = fields(&[
-    ("binaryData", object(Type::UNKNOWN)),
+static WITH_STATUS: Table = fields(&[("metadata", object(&METADATA)), ("status", object(&WITH_CONDITIONS))]);
+static PLAIN: Table = fields(&[("metadata", object(&METADATA))]);
+static DATA: Table = fields(&[
+    ("binaryData", object(&UNKNOWN)),
     ("data", object(&TEXTS)),
     ("metadata", object(&METADATA)),
     ("stringData", object(&TEXTS)),
 ]);
-static SERVICE_ACCOUNT: Type = fields(&[("metadata", object(&METADATA)), ("secrets", keyed(NAME, "name", &WHOLE))]);
-static EVENT: Type = fields(&[
+static SERVICE_ACCOUNT: Table = fields(&[("metadata", object(&METADATA)), ("secrets", keyed(NAME, "name", &WHOLE))]);
+static EVENT: Table = fields(&[
     ("involvedObject", object(&WHOLE)),
     ("metadata", object(&METADATA)),
     ("regarding", object(&WHOLE)),
     ("related", object(&WHOLE)),
 ]);
 
-static CLAIM: Type =
+static CLAIM: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&CLAIM_SPEC)), ("status", object(&CLAIM_STATUS))]);
-static CLAIM_STATUS: Type = fields(&[("capacity", object(&AMOUNTS)), ("conditions", CONDITIONS)]);
-static VOLUME_AFFINITY: Type = fields(&[("required", object(&WHOLE))]);
-static PERSISTENT_VOLUME_SPEC: Type =
+static CLAIM_STATUS: Table = fields(&[("capacity", object(&AMOUNTS)), ("conditions", CONDITIONS)]);
+static VOLUME_AFFINITY: Table = fields(&[("required", object(&WHOLE))]);
+static PERSISTENT_VOLUME_SPEC: Table =
     fields(&[("capacity", object(&AMOUNTS)), ("nodeAffinity", object(&VOLUME_AFFINITY))]);
-static PERSISTENT_VOLUME: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&PERSISTENT_VOLUME_SPEC))]);
-static QUOTA_SPEC: Type = fields(&[("hard", object(&AMOUNTS)), ("scopeSelector", object(&WHOLE))]);
-static QUOTA_STATUS: Type = fields(&[("hard", object(&AMOUNTS)), ("used", object(&AMOUNTS))]);
-static QUOTA: Type =
+static PERSISTENT_VOLUME: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&PERSISTENT_VOLUME_SPEC))]);
+static QUOTA_SPEC: Table = fields(&[("hard", object(&AMOUNTS)), ("scopeSelector", object(&WHOLE))]);
+static QUOTA_STATUS: Table = fields(&[("hard", object(&AMOUNTS)), ("used", object(&AMOUNTS))]);
+static QUOTA: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&QUOTA_SPEC)), ("status", object(&QUOTA_STATUS))]);
-static BUDGET_SPEC: Type = fields(&[
+static BUDGET_SPEC: Table = fields(&[
     ("maxUnavailable", object(&INT_OR_STRING)),
     ("minAvailable", object(&INT_OR_STRING)),
-    ("selector", Field { entries: Entries::Whole, patch: ListPatch::ReplaceObject, inner: &WHOLE }),
+    ("selector", Field { entries: Entries::Whole, patch: ListPatch::ReplaceObject, inner: Type::Table(&WHOLE) }),
 ]);
-static BUDGET: Type =
+static BUDGET: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&BUDGET_SPEC)), ("status", object(&WITH_CONDITIONS))]);
-static NETWORK_POLICY_SPEC: Type = fields(&[("podSelector", object(&WHOLE))]);
-static NETWORK_POLICY: Type = fields(&[("metadata", object(&METADATA)), ("spec", object(&NETWORK_POLICY_SPEC))]);
-static ROLE_BINDING: Type = fields(&[("metadata", object(&METADATA)), ("roleRef", object(&WHOLE))]);
+static NETWORK_POLICY_SPEC: Table = fields(&[("podSelector", object(&WHOLE))]);
+static NETWORK_POLICY: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&NETWORK_POLICY_SPEC))]);
+static ROLE_BINDING: Table = fields(&[("metadata", object(&METADATA)), ("roleRef", object(&WHOLE))]);
 
 /// What is known of the kind's objects.
-pub(super) fn root(group: &str, kind: &str) -> &'static Type {
+pub(super) fn root(group: &str, kind: &str) -> &'static Table {
     match (group, kind) {
         ("", "Pod") => &POD,
         ("", "Service") => &SERVICE,

@@ -9,6 +9,7 @@ mod place;
 mod probe;
 mod zero;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -52,6 +53,20 @@ pub fn decode(kind: &'static Kind, object: &mut Value) -> Result<Vec<String>, Re
         return Err(Refusal::not_an_object(kind.kind, object));
     }
     types::visit(kind, Decoding { kind, object }).unwrap_or_else(|| Ok(Vec::new()))
+}
+
+/// Brings the metadata of an object in order, for objects whose other fields no type describes. The paths of unknown
+/// fields, which are removed, begin below `metadata`.
+///
+/// # Errors
+/// What is wrong with the first value of a wrong type.
+pub fn metadata(metadata: &mut Value) -> Result<Vec<String>, Refusal> {
+    if !metadata.is_object() {
+        return Err(Refusal::not_an_object("ObjectMeta", metadata));
+    }
+    let unknown = decode::run::<ObjectMeta>(metadata)?;
+    let path = |text: String| text.split('"').nth(1).map(str::to_owned);
+    Ok(unknown.into_iter().filter_map(path).collect())
 }
 
 struct Decoding<'a> {

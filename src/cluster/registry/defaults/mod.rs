@@ -49,6 +49,7 @@ pub fn apply(kind: &'static Kind, object: &mut Value) {
         k if k == kinds::SECRET => simple::secret(object),
         k if k == kinds::EVENT => simple::event(object),
         k if k == kinds::LEASE => simple::lease(object),
+        k if k == kinds::CUSTOM_RESOURCE_DEFINITION => super::definitions::default(object),
         k if k == kinds::PRIORITY_CLASS => fill(object, "preemptionPolicy", || "PreemptLowerPriority"),
         k if k == kinds::VOLUME => storage::volume(object),
         k if k == kinds::CLAIM => storage::claim(object),

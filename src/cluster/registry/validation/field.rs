@@ -55,6 +55,19 @@ impl Findings {
         self.0
     }
 
+    /// What was found elsewhere.
+    pub fn push(&mut self, cause: Cause) {
+        self.0.push(cause);
+    }
+
+    /// As [`Findings::unsupported`], at a path that is written out already.
+    pub fn unsupported_at(&mut self, path: String, value: &Value, supported: &[&str]) {
+        self.unsupported(Path::Root, value, supported);
+        if let Some(last) = self.0.last_mut() {
+            last.field = path;
+        }
+    }
+
     fn add(&mut self, reason: &str, path: Path<'_>, message: String) {
         self.0.push(Cause { reason: reason.to_owned(), message, field: path.to_string() });
     }

@@ -9,6 +9,7 @@ mod autoscaler;
 mod container;
 mod cron_job;
 mod data;
+mod definition;
 mod disruption;
 mod endpoints;
 mod environment;
@@ -158,6 +159,7 @@ fn immutable(kind: &'static Kind, new: &Value, old: &Value, found: &mut Findings
         k if k == kinds::NODE => node::immutable(new, old, found),
         k if k == kinds::PRIORITY_CLASS => simple::immutable_priority(new, old, found),
         k if k == kinds::ENDPOINT_SLICE => endpoints::immutable(new, old, found),
+        k if k == kinds::CUSTOM_RESOURCE_DEFINITION => definition::immutable(new, old, found),
         _ => {}
     }
 }
@@ -220,6 +222,7 @@ fn content(kind: &'static Kind, object: &Value, found: &mut Findings) {
         k if k == kinds::ADMISSION_POLICY => admission::policy(object, found),
         k if k == kinds::ADMISSION_BINDING => admission::binding(object, found),
         k if k == kinds::APPLICATION => simple::application(object, found),
+        k if k == kinds::CUSTOM_RESOURCE_DEFINITION => definition::check(object, found),
         _ => {}
     }
 }
