@@ -167,7 +167,7 @@ impl Registry {
         author: &Author,
         kind: &'static Kind,
         namespace: &str,
-        selects: impl Fn(&Object) -> bool,
+        selects: impl Fn(&Arc<Object>) -> bool,
         options: &DeleteOptions,
     ) -> Result<Vec<Arc<Object>>, ApiError> {
         let mut lost = None;

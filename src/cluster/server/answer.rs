@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::accept::Form;
 use super::query::IncludeObject;
 use super::table;
+use crate::object::custom::Described;
 use crate::object::error::About;
-use crate::object::{ApiError, Kind, Object, Reason};
+use crate::object::{ApiError, Kinds, Object, Reason};
 use jiff::Timestamp;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -45,12 +46,19 @@ pub fn text(status: StatusCode, body: &'static str) -> Response {
 }
 
 /// One object in the form that was asked for.
-pub fn object(status: StatusCode, object: &Object, form: Form, include: IncludeObject, now: Timestamp) -> Response {
+pub fn object(
+    status: StatusCode,
+    kinds: &Kinds,
+    object: &Object,
+    form: Form,
+    include: IncludeObject,
+    now: Timestamp,
+) -> Response {
     match form {
         Form::Plain => bytes(status, object.json().clone()),
         Form::Metadata(version) => value(status, &metadata_only(&object.value(), version)),
         Form::Table(version) => {
-            let kind = object.key.kind;
+            let kind = kinds.describe(object.key.kind);
             let mut body = table_head(kind, version, json!({"resourceVersion": object.meta.revision.to_string()}));
             body["rows"] = json!([row(kind, object.value(), include, version, now)]);
             value(status, &body)
@@ -64,17 +72,23 @@ pub fn metadata_only(object: &Value, version: &str) -> Value {
 }
 
 /// A Table without rows.
-pub fn table_head(kind: &'static Kind, version: &str, metadata: Value) -> Value {
+pub fn table_head(kind: Described<'_>, version: &str, metadata: Value) -> Value {
     let column = |c: &table::Column| json!({"name": c.name, "type": c.type_, "format": c.format, "description": c.description, "priority": c.priority});
-    let columns: Vec<Value> = table::columns(kind).iter().map(column).collect();
+    let columns: Vec<Value> = match kind.version() {
+        Some(version) => table::custom::columns(version),
+        None => table::columns(kind.row).iter().map(column).collect(),
+    };
     json!({"kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata,
         "columnDefinitions": columns, "rows": []})
 }
 
 /// One row of a Table.
-pub fn row(kind: &'static Kind, object: Value, include: IncludeObject, version: &str, now: Timestamp) -> Value {
-    let cells = table::row(kind, &object, now);
-    let conditions = table::conditions(kind, &object);
+pub fn row(kind: Described<'_>, object: Value, include: IncludeObject, version: &str, now: Timestamp) -> Value {
+    let cells = match kind.version() {
+        Some(version) => table::custom::row(version, &object, now),
+        None => table::row(kind.row, &object, now),
+    };
+    let conditions = table::conditions(kind.row, &object);
     let object = match include {
         IncludeObject::None => Value::Null,
         IncludeObject::Metadata => metadata_only(&object, version),

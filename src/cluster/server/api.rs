@@ -111,7 +111,7 @@ async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Ne
     if let Some((log, received)) = noted {
         log.answered(received, identity.as_ref(), response.status(), clock.now()).await;
     }
-    server.metrics.count(&attributes, response.status(), started.elapsed());
+    server.metrics.count(server.registry.snapshot().kinds(), &attributes, response.status(), started.elapsed());
     if head {
         *response.body_mut() = axum::body::Body::empty();
     }

@@ -1,7 +1,9 @@
 //! Tells clients which kinds are served, in the aggregated forms and in the older documents; all of it is
 //! derived from the kinds table.
 
-use axum::extract::Path;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, VARY};
@@ -10,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::accept::{DiscoveryForm, discovery_form};
 use super::answer;
+use super::api::Server;
 use super::{review, usage};
-use crate::object::Kind;
 use crate::object::kinds::{self, Subresource};
+use crate::object::{Kind, Kinds};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
@@ -44,8 +47,8 @@ struct Sub {
     verbs: &'static [&'static str],
 }
 
-fn group_versions() -> Vec<GroupVersion> {
-    let of_kinds = kinds::all().iter().map(|k| GroupVersion { group: k.group, version: k.version });
+fn group_versions(kinds: &Kinds) -> Vec<GroupVersion> {
+    let of_kinds = kinds.all().map(|k| GroupVersion { group: k.group, version: k.version });
     let of_reviews = review::RESOURCES.iter().map(|r| GroupVersion { group: r.group, version: "v1" });
     let of_usage = GroupVersion { group: usage::GROUP, version: usage::VERSION };
     let mut all = Vec::new();
@@ -78,8 +81,8 @@ const ORDER: [&str; 15] = [
     "discovery.k8s.io",
 ];
 
-fn resources_of(of: GroupVersion) -> Vec<Resource> {
-    let served = kinds::all().iter().filter(|k| k.group == of.group && k.version == of.version).map(resource);
+fn resources_of(kinds: &Kinds, of: GroupVersion) -> Vec<Resource> {
+    let served = kinds.all().filter(|k| k.group == of.group && k.version == of.version).map(resource);
     let reviews = review::RESOURCES.iter().filter(|r| r.group == of.group).map(|r| Resource {
         name: r.plural,
         singular: r.singular,
@@ -151,29 +154,34 @@ fn proxy_options(kind: &'static Kind) -> &'static str {
     }
 }
 
-pub async fn core(headers: HeaderMap) -> Response {
-    root(&headers, |gv| gv.group.is_empty(), legacy_core)
+pub async fn core(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+    root(server.registry.snapshot().kinds(), &headers, |gv| gv.group.is_empty(), |_, headers| legacy_core(headers))
 }
 
-pub async fn groups(headers: HeaderMap) -> Response {
-    root(&headers, |gv| !gv.group.is_empty(), |_| legacy_groups())
+pub async fn groups(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+    root(server.registry.snapshot().kinds(), &headers, |gv| !gv.group.is_empty(), |kinds, _| legacy_groups(kinds))
 }
 
-fn root(headers: &HeaderMap, part: fn(&GroupVersion) -> bool, legacy: fn(&HeaderMap) -> Value) -> Response {
+fn root(
+    kinds: &Kinds,
+    headers: &HeaderMap,
+    part: fn(&GroupVersion) -> bool,
+    legacy: fn(&Kinds, &HeaderMap) -> Value,
+) -> Response {
     match discovery_form(headers) {
         Err(error) => error.into_response(),
-        Ok(DiscoveryForm::Legacy) => cacheable(headers, "application/json", &legacy(headers)),
+        Ok(DiscoveryForm::Legacy) => cacheable(headers, "application/json", &legacy(kinds, headers)),
         Ok(DiscoveryForm::Aggregated(version)) => {
             let form = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
-            cacheable(headers, &form, &aggregated(version, part))
+            cacheable(headers, &form, &aggregated(kinds, version, part))
         }
     }
 }
 
-fn aggregated(version: &str, part: fn(&GroupVersion) -> bool) -> Value {
+fn aggregated(kinds: &Kinds, version: &str, part: fn(&GroupVersion) -> bool) -> Value {
     let mut items: Vec<Value> = Vec::new();
-    for gv in group_versions().into_iter().filter(part) {
-        let resources: Vec<Value> = resources_of(gv).iter().map(|r| aggregated_resource(gv, r)).collect();
+    for gv in group_versions(kinds).into_iter().filter(part) {
+        let resources: Vec<Value> = resources_of(kinds, gv).iter().map(|r| aggregated_resource(gv, r)).collect();
         let one = json!({"version": gv.version, "freshness": "Current", "resources": resources});
         match items.iter_mut().find(|i| i["metadata"]["name"].as_str().unwrap_or_default() == gv.group) {
             Some(item) => item["versions"].as_array_mut().into_iter().for_each(|v| v.push(one.clone())),
@@ -221,43 +229,53 @@ fn legacy_core(headers: &HeaderMap) -> Value {
         "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]})
 }
 
-fn legacy_groups() -> Value {
+fn legacy_groups(kinds: &Kinds) -> Value {
     let mut names: Vec<&str> = Vec::new();
-    for gv in group_versions() {
+    for gv in group_versions(kinds) {
         if !gv.group.is_empty() && !names.contains(&gv.group) {
             names.push(gv.group);
         }
     }
-    let groups: Vec<Value> = names.into_iter().map(legacy_group).collect();
+    let groups: Vec<Value> = names.into_iter().map(|name| legacy_group(kinds, name)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
-fn legacy_group(name: &str) -> Value {
+fn legacy_group(kinds: &Kinds, name: &str) -> Value {
     let shown = |gv: GroupVersion| json!({"groupVersion": format!("{name}/{}", gv.version), "version": gv.version});
-    let versions: Vec<Value> = group_versions().into_iter().filter(|gv| gv.group == name).map(shown).collect();
+    let versions: Vec<Value> = group_versions(kinds).into_iter().filter(|gv| gv.group == name).map(shown).collect();
     json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
 }
 
-pub async fn group(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    if !group_versions().iter().any(|gv| gv.group == name) {
+pub async fn group(State(server): State<Arc<Server>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let snapshot = server.registry.snapshot();
+    let kinds = snapshot.kinds();
+    if !group_versions(kinds).iter().any(|gv| gv.group == name) {
         return answer::text(StatusCode::NOT_FOUND, "404 page not found\n");
     }
-    let mut group = legacy_group(&name);
+    let mut group = legacy_group(kinds, &name);
     group["kind"] = json!("APIGroup");
     group["apiVersion"] = json!("v1");
     cacheable(&headers, "application/json", &group)
 }
 
-pub async fn core_resources(Path(version): Path<String>, headers: HeaderMap) -> Response {
-    legacy_resources("", &version, &headers)
+pub async fn core_resources(
+    State(server): State<Arc<Server>>,
+    Path(version): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    legacy_resources(server.registry.snapshot().kinds(), "", &version, &headers)
 }
 
-pub async fn resources(Path((group, version)): Path<(String, String)>, headers: HeaderMap) -> Response {
-    legacy_resources(&group, &version, &headers)
+pub async fn resources(
+    State(server): State<Arc<Server>>,
+    Path((group, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    legacy_resources(server.registry.snapshot().kinds(), &group, &version, &headers)
 }
 
-fn legacy_resources(group: &str, version: &str, headers: &HeaderMap) -> Response {
-    let all = group_versions();
+fn legacy_resources(kinds: &Kinds, group: &str, version: &str, headers: &HeaderMap) -> Response {
+    let all = group_versions(kinds);
     let Some(gv) = all.iter().find(|gv| gv.group == group && gv.version == version) else {
         // An unknown group has no handler at all; a known one says that it lacks the version.
         return match group.is_empty() || all.iter().any(|gv| gv.group == group) {
@@ -265,7 +283,7 @@ fn legacy_resources(group: &str, version: &str, headers: &HeaderMap) -> Response
             false => answer::text(StatusCode::NOT_FOUND, "404 page not found\n"),
         };
     };
-    let resources: Vec<Value> = resources_of(*gv).iter().flat_map(|r| legacy_entries(*gv, r)).collect();
+    let resources: Vec<Value> = resources_of(kinds, *gv).iter().flat_map(|r| legacy_entries(*gv, r)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let list =
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources});

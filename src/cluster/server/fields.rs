@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::object::custom::Described;
 use crate::object::selector::{FieldSelector, Selector};
 use crate::object::{ApiError, Kind, Object, kinds};
 
@@ -66,19 +67,27 @@ fn selectable(kind: &Kind) -> &'static [&'static str] {
 impl Filter {
     /// # Errors
     /// When a field cannot be selected by.
-    pub fn new(kind: &Kind, namespace: &str, labels: Selector, fields: FieldSelector) -> Result<Self, ApiError> {
-        let further = selectable(kind);
-        let known = |path: &str| COMMON.contains(&path) || further.contains(&path);
+    pub fn new<'a>(
+        kind: impl Into<Described<'a>>,
+        namespace: &str,
+        labels: Selector,
+        fields: FieldSelector,
+    ) -> Result<Self, ApiError> {
+        let kind = kind.into();
+        let further = selectable(&kind);
+        let custom = kind.version().map_or(&[][..], |version| version.selectable.as_slice());
+        let of_custom = |path: &str| custom.iter().any(|field| field.text().strip_prefix('.') == Some(path));
+        let known = |path: &str| COMMON.contains(&path) || further.contains(&path) || of_custom(path);
         if let Some(term) = fields.terms.iter().find(|t| !known(&t.path)) {
             let path = &term.path;
             // Kinds without fields of their own name the common ones; the others do not.
-            return Err(ApiError::bad_request(if further.is_empty() {
+            return Err(ApiError::bad_request(if further.is_empty() && kind.is_built_in() {
                 format!("\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
             } else {
                 format!("field label not supported: {path}")
             }));
         }
-        let shallow = |path: &str| COMMON.contains(&path) || (kind == kinds::POD && path == "spec.nodeName");
+        let shallow = |path: &str| COMMON.contains(&path) || (kind.row == kinds::POD && path == "spec.nodeName");
         let deep = !fields.terms.iter().all(|t| shallow(&t.path));
         Ok(Self { namespace: namespace.into(), labels, fields, deep })
     }

@@ -19,6 +19,7 @@ use super::answer;
 use super::fields::Filter;
 use super::query::{IncludeObject, ListQuery, too_large};
 use crate::cluster::store::Snapshot;
+use crate::object::custom::Described;
 use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, Revision, kinds};
 
 /// Snapshots that later pages of unfinished lists may still need; older ones expire.
@@ -82,8 +83,8 @@ impl Pages {
         let start = token.map(|t| ObjectKey::new(kind, t.namespace, t.name));
         let mut matching = candidates(&snapshot, kind, filter)
             .filter(|o| start.as_ref().is_none_or(|s| o.key > *s))
-            .filter(|o| filter.matches(o))
-            .cloned();
+            .map(|o| snapshot.kinds().seen_as(kind, o))
+            .filter(|o| filter.matches(o));
         let objects: Vec<Arc<Object>> = match query.limit {
             Some(limit) => matching.by_ref().take(limit).collect(),
             None => matching.by_ref().collect(),
@@ -161,7 +162,7 @@ pub fn candidates<'a>(
 }
 
 /// The answer for a page in the form that was asked for.
-pub fn answer(kind: &'static Kind, page: Page, form: Form, include: IncludeObject, now: Timestamp) -> Response {
+pub fn answer(kind: Described<'_>, page: Page, form: Form, include: IncludeObject, now: Timestamp) -> Response {
     match form {
         Form::Plain => {
             let head = format!(

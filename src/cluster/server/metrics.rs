@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry as Catalogue;
 use super::api::Server;
 use super::path::Attributes;
 use crate::cluster::store::Store;
-use crate::object::{ApiError, Kind, kinds};
+use crate::object::{ApiError, Kind, Kinds};
 
 /// Metrics of the program: clones are one.
 #[derive(Clone)]
@@ -77,10 +77,10 @@ impl Metrics {
         self.register(|catalogue| catalogue.register_collector(Box::new(Stored(store))));
     }
 
-    pub(super) fn count(&self, request: &Attributes, status: StatusCode, took: Duration) {
+    pub(super) fn count(&self, kinds: &Kinds, request: &Attributes, status: StatusCode, took: Duration) {
         let Attributes { group, version, resource, subresource, .. } = request;
         // Only what is served becomes a label: a client that asks for made-up names must not make series.
-        let resource = match kinds::by_plural(group, version, resource) {
+        let resource = match kinds.by_plural(group, version, resource) {
             Some(kind) if kind.subresources.iter().any(|s| s.as_str() == subresource) => {
                 format!("{}/{subresource}", kind.plural)
             }
@@ -133,7 +133,7 @@ impl Collector for Stored {
         let kind = prometheus_client::metrics::MetricType::Gauge;
         revision.encode(encoder.encode_descriptor("store_revision", "Revision of the store", None, kind)?)?;
         let counts: Family<Watched, Gauge<u64, AtomicU64>> = Family::default();
-        for kind in kinds::all() {
+        for kind in snapshot.kinds().stored() {
             let count = snapshot.list(kind, "").count();
             counts.get_or_create(&Watched { resource: kind.plural }).set(count as u64);
         }

@@ -28,7 +28,14 @@ async fn route(server: &Server, at: &Attributes, request: Request) -> Result<Res
     if at.resource.is_empty() {
         return Ok(answer::text(StatusCode::NOT_FOUND, "404 page not found\n"));
     }
-    let kind = kinds::by_plural(&at.group, &at.version, &at.resource).ok_or_else(answer::no_such_resource)?;
+    let snapshot = server.registry.snapshot();
+    let Some(kind) = snapshot.kinds().by_plural(&at.group, &at.version, &at.resource) else {
+        // A group or version that nobody serves has no handler that could answer in its own words.
+        return match snapshot.kinds().all().any(|kind| kind.group == at.group && kind.version == at.version) {
+            true => Err(answer::no_such_resource()),
+            false => Ok(answer::text(StatusCode::NOT_FOUND, "404 page not found\n")),
+        };
+    };
     if at.name.is_empty() {
         return collection(server, kind, at, request).await;
     }
@@ -72,12 +79,14 @@ fn read(server: &Server, kind: &'static Kind, at: &Attributes, request: &Request
     let form = form(request.headers())?;
     let mut query = ListQuery::of(&Parameters::of(request.uri())?)?;
     let (labels, fields) = (std::mem::take(&mut query.labels), std::mem::take(&mut query.fields));
-    let filter = Filter::new(kind, &at.namespace, labels, fields)?;
+    let snapshot = server.registry.snapshot();
+    let described = snapshot.kinds().describe(kind);
+    let filter = Filter::new(described, &at.namespace, labels, fields)?;
     if query.watch {
         return watch::answer(server, kind, filter, &query, form);
     }
-    let page = server.pages.page(server.registry.snapshot(), kind, &filter, &query)?;
-    Ok(list::answer(kind, page, form, query.include_object, server.registry.clock().now()))
+    let page = server.pages.page(snapshot.clone(), kind, &filter, &query)?;
+    Ok(list::answer(described, page, form, query.include_object, server.registry.clock().now()))
 }
 
 async fn object(server: &Server, key: ObjectKey, at: &Attributes, request: Request) -> Result<Response, ApiError> {
@@ -99,7 +108,14 @@ fn get(server: &Server, key: &ObjectKey, request: &Request) -> Result<Response, 
         return Err(too_large(asked, current));
     }
     let object = server.registry.get(key)?;
-    Ok(answer::object(StatusCode::OK, &object, form, include, server.registry.clock().now()))
+    Ok(answer::object(
+        StatusCode::OK,
+        server.registry.snapshot().kinds(),
+        &object,
+        form,
+        include,
+        server.registry.clock().now(),
+    ))
 }
 
 async fn subresource(

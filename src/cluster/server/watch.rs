@@ -15,15 +15,15 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::Form;
+use super::answer;
 use super::api::Server;
 use super::fields::Filter;
 use super::list::{candidates, too_old};
 use super::metrics::Watching;
 use super::query::{IncludeObject, ListQuery, too_large};
-use super::{answer, table};
 use crate::cluster::registry::Registry;
 use crate::cluster::store::{Change, Event, Watch, WatchEnd, WatchError};
-use crate::object::{ApiError, Clock, Draft, Kind, Object, Reason, Revision};
+use crate::object::{ApiError, Clock, Draft, Kind, Kinds, Object, Reason, Revision};
 
 /// A watcher that asked for bookmarks hears at least this often how far it is.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -54,6 +54,8 @@ pub fn answer(
 /// What one watcher still has to hear.
 struct Feed {
     kind: &'static Kind,
+    /// As they were when the watch began: a Table keeps its columns.
+    kinds: Kinds,
     filter: Filter,
     form: Form,
     include: IncludeObject,
@@ -108,6 +110,7 @@ impl Feed {
         let now = Instant::now();
         Ok(Self {
             kind,
+            kinds: snapshot.kinds().clone(),
             filter,
             form,
             include: query.include_object,
@@ -182,7 +185,8 @@ impl Feed {
         }
     }
 
-    fn line(&mut self, change: &str, object: &Object) -> Bytes {
+    fn line(&mut self, change: &str, object: &Arc<Object>) -> Bytes {
+        let object = &self.kinds.seen_as(self.kind, object);
         match self.form {
             Form::Plain => answer::event_line(change, object.json()),
             Form::Metadata(version) => {
@@ -192,7 +196,8 @@ impl Feed {
             Form::Table(version) => {
                 let mut one = self.table(version, json!({"resourceVersion": object.meta.revision.to_string()}));
                 let now = self.clock.now();
-                one["rows"] = json!([answer::row(self.kind, object.value(), self.include, version, now)]);
+                one["rows"] =
+                    json!([answer::row(self.kinds.describe(self.kind), object.value(), self.include, version, now)]);
                 answer::event_line(change, one.to_string().as_bytes())
             }
         }
@@ -206,7 +211,9 @@ impl Feed {
                 // The row's object is where a client of Tables looks for the annotation.
                 let object = answer::metadata_only(&json!({"metadata": metadata}), version);
                 let mut one = self.table(version, json!({"resourceVersion": metadata["resourceVersion"]}));
-                let blank = vec![Value::Null; table::columns(self.kind).len()];
+                let columns = answer::table_head(self.kinds.describe(self.kind), version, Value::Null);
+                let columns = columns["columnDefinitions"].as_array().map_or(0, Vec::len);
+                let blank = vec![Value::Null; columns];
                 one["rows"] = json!([{"cells": blank, "object": object}]);
                 one
             }
@@ -215,7 +222,7 @@ impl Feed {
     }
 
     fn table(&mut self, version: &str, metadata: Value) -> Value {
-        let mut one = answer::table_head(self.kind, version, metadata);
+        let mut one = answer::table_head(self.kinds.describe(self.kind), version, metadata);
         if std::mem::replace(&mut self.columns_sent, true) {
             one["columnDefinitions"] = Value::Null;
         }

@@ -1,5 +1,7 @@
 //! The writing verbs: reads the request, checks that body and path agree, and hands it to the registry.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -53,7 +55,14 @@ impl WriteRequest {
         let now = server.registry.clock().now();
         let response = match &written.answer {
             Some(body) => answer::bytes(status, body.clone()),
-            None => answer::object(status, &written.object, self.form, self.include, now),
+            None => answer::object(
+                status,
+                server.registry.snapshot().kinds(),
+                &written.object,
+                self.form,
+                self.include,
+                now,
+            ),
         };
         answer::warn(response, &written.warnings)
     }
@@ -138,7 +147,14 @@ pub async fn delete(server: &Server, key: &ObjectKey, request: Request) -> Resul
         Deleted::Gone(object) if key.kind != kinds::POD => Ok(answer::gone(&object)),
         Deleted::Gone(object) | Deleted::Pending(object) => {
             let now = server.registry.clock().now();
-            Ok(answer::object(StatusCode::OK, &object, write.form, write.include, now))
+            Ok(answer::object(
+                StatusCode::OK,
+                server.registry.snapshot().kinds(),
+                &object,
+                write.form,
+                write.include,
+                now,
+            ))
         }
     }
 }
@@ -157,11 +173,19 @@ pub async fn delete_collection(
     let write = WriteRequest::of(&parts)?;
     let options = delete_options(&parts, &write, &bytes)?;
     let query = ListQuery::of(&write.parameters)?;
-    let filter = Filter::new(kind, &at.namespace, query.labels, query.fields)?;
-    let selects = |object: &Object| filter.matches(object);
+    let snapshot = server.registry.snapshot();
+    let described = snapshot.kinds().describe(kind);
+    let filter = Filter::new(described, &at.namespace, query.labels, query.fields)?;
+    let selects = |object: &Arc<Object>| filter.matches(&snapshot.kinds().seen_as(kind, object));
     let gone = server.registry.delete_collection(&write.author, kind, &at.namespace, selects, &options).await?;
     let metadata = json!({"resourceVersion": server.registry.store().revision().to_string()});
-    Ok(list::answer(kind, Page { objects: gone, metadata }, write.form, write.include, server.registry.clock().now()))
+    Ok(list::answer(
+        described,
+        Page { objects: gone, metadata },
+        write.form,
+        write.include,
+        server.registry.clock().now(),
+    ))
 }
 
 /// POST of a `Binding` (`pods/binding`): the pod goes to the node that it names.

@@ -5,6 +5,7 @@ mod age;
 mod autoscaler;
 mod batch;
 mod columns;
+pub mod custom;
 mod endpoints;
 mod event;
 mod node;
