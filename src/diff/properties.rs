@@ -241,7 +241,7 @@ proptest! {
         let before = apply(kind, None, &before, &by("a")).unwrap();
         let mut written = after.clone();
         managed::record_update(kind, Some(&before), &mut written, "u", None, NOW);
-        let owners = managed::Managed::of(kind, &written);
+        let owners = managed::Managed::of(kind.into(), &written);
         let theirs = owners.iter().filter(|(m, _)| m.name == "u").fold(FieldSet::default(), |all, (_, o)| all.union(&o.fields));
         let ours = owners.iter().filter(|(m, _)| m.name == "a").fold(FieldSet::default(), |all, (_, o)| all.union(&o.fields));
         let absent = theirs.union(&ours).difference(&fields(kind, &after).with_leading_fields());

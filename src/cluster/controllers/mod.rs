@@ -10,6 +10,7 @@ mod cluster_roles;
 mod cron_job;
 mod daemon_set;
 mod decode;
+mod definitions;
 mod deployment;
 mod endpoints;
 mod events;

@@ -6,6 +6,7 @@ use super::autoscaler::AutoscalerController;
 use super::cluster_roles::ClusterRoleController;
 use super::cron_job::CronJobController;
 use super::daemon_set::DaemonSetController;
+use super::definitions::DefinitionController;
 use super::deployment::DeploymentController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
@@ -65,6 +66,7 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
         ("statefulset", engine::start(StatefulSetController::new(registry), store, tasks)),
         ("daemonset", engine::start(DaemonSetController::new(registry), store, tasks)),
         ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
+        ("definitions", engine::start(DefinitionController::new(registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),
         ("namespace", engine::start(NamespaceController::new(registry), store, tasks)),
         ("storage-protection", engine::start(ProtectionController::new(registry), store, tasks)),

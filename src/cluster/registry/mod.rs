@@ -12,7 +12,7 @@ mod admit;
 mod create;
 mod custom;
 pub mod defaults;
-mod definitions;
+pub mod definitions;
 mod delete;
 mod escalation;
 mod names;

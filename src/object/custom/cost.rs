@@ -140,7 +140,12 @@ fn of_call(call: &CallExpr, scope: &mut HashMap<String, Size>, depth: usize) -> 
     let steps: f64 = 1.0 + operands.iter().map(|bound| bound.steps).sum::<f64>();
     let product: f64 = operands.iter().map(|bound| bound.size.total).product();
     let largest = Size { entries: size.entries, total: product };
-    match call.func_name.as_str() {
+    // `lists.range(n)` is read as a call of `range` on `lists`.
+    let namespace = match call.target.as_ref().map(|target| &target.expr) {
+        Some(Expr::Ident(name)) if matches!(name.as_str(), "lists" | "sets") => format!("{name}."),
+        _ => String::new(),
+    };
+    match format!("{namespace}{}", call.func_name).as_str() {
         "_&&_" | "_||_" | "!_" | "@not_strictly_false" | "has" => Bound { size: Size::SCALAR, steps },
         "_?_:_" | "_[_]" | "_[?_]" => Bound { size, steps },
         // Each occurrence gives way to the other text, and each entry gets a text behind it.

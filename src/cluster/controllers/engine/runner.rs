@@ -14,7 +14,7 @@ use super::counters::Counters;
 use super::queue::{Outcome, Queue};
 use super::source::Source;
 use crate::cluster::store::{Change, Event, Snapshot, Store, WatchEnd};
-use crate::object::{ApiError, ObjectKey, Reason};
+use crate::object::{ApiError, Kind, ObjectKey, Reason, kinds};
 use crate::tasks::Tasks;
 
 /// Runs of one controller that wait for their commits at the same time.
@@ -51,6 +51,11 @@ pub trait Controller: Send + Sync + 'static {
 
     fn sources(&self) -> Vec<Source>;
 
+    /// What is listened to of each kind that a definition adds, where a controller cares for all kinds.
+    fn custom_sources(&self) -> Option<fn(&'static Kind) -> Source> {
+        None
+    }
+
     /// One run. `snapshot` holds every change that led to this run. Dropped at any await it must leave nothing
     /// behind that the next run cannot mend.
     fn reconcile(
@@ -66,6 +71,7 @@ pub fn start<C: Controller>(controller: C, store: &Store, tasks: &Tasks) -> Arc<
     let name = controller.name();
     let engine = Engine {
         sources: controller.sources(),
+        definitions: None,
         controller: Arc::new(controller),
         store: store.clone(),
         counters: counters.clone(),
@@ -80,6 +86,9 @@ pub fn start<C: Controller>(controller: C, store: &Store, tasks: &Tasks) -> Arc<
 struct Engine<C> {
     controller: Arc<C>,
     sources: Vec<Source>,
+    /// The source that tells of definitions, where the controller cares for the kinds that they add. Their sources come
+    /// behind it and stay: a kind that is defined anew is the same kind.
+    definitions: Option<usize>,
     store: Store,
     counters: Arc<Counters>,
     queue: Queue,
@@ -93,9 +102,14 @@ type Ended = (ObjectKey, Result<Next, Failure>);
 
 impl<C: Controller> Engine<C> {
     async fn run(mut self) {
+        if self.controller.custom_sources().is_some() {
+            self.definitions = Some(self.sources.len());
+            self.sources.push(Source::new(kinds::CUSTOM_RESOURCE_DEFINITION, |_, _| Vec::new()));
+        }
         for index in 0..self.sources.len() {
             self.list(index).await;
         }
+        self.follow_definitions().await;
         loop {
             self.start_runs();
             tokio::select! {
@@ -144,12 +158,28 @@ impl<C: Controller> Engine<C> {
     async fn hear(&mut self, index: usize, heard: Result<Arc<Event>, WatchEnd>) {
         let mut next = Some((index, heard));
         while let Some((index, heard)) = next {
+            let defined = self.definitions == Some(index) && !matches!(heard, Err(WatchEnd::Closed));
             match heard {
                 Ok(event) => self.enqueue(index, &event),
                 Err(WatchEnd::Expired) => self.list(index).await,
                 Err(WatchEnd::Closed) => {}
             }
+            if defined {
+                self.follow_definitions().await;
+            }
             next = self.watches.next().now_or_never().flatten();
+        }
+    }
+
+    /// Listens to the kinds that were defined since.
+    async fn follow_definitions(&mut self) {
+        let (Some(definitions), Some(source)) = (self.definitions, self.controller.custom_sources()) else { return };
+        let snapshot = self.store.snapshot();
+        for kind in snapshot.kinds().stored().filter(|kind| !kind.is_built_in()) {
+            if !self.sources[definitions..].iter().any(|known| known.kind == kind) {
+                self.sources.push(source(kind));
+                self.list(self.sources.len() - 1).await;
+            }
         }
     }
 

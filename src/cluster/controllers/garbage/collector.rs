@@ -11,7 +11,7 @@ use crate::cluster::registry::{
     Author, DeleteOptions, Patch, Preconditions, Propagation, Registry, Target, Transaction, WriteOptions,
 };
 use crate::cluster::store::{Change, Event, Snapshot};
-use crate::object::{Meta, Object, ObjectKey, Reason, kinds};
+use crate::object::{Kind, Meta, Object, ObjectKey, Reason, kinds};
 
 pub struct GarbageCollector {
     registry: Registry,
@@ -27,6 +27,10 @@ impl Controller for GarbageCollector {
         // Events own nothing and are owned by nothing; they are the most frequent objects of all.
         let kinds = kinds::all().iter().filter(|kind| *kind != kinds::EVENT);
         kinds.map(|kind| Source::new(kind, concerned)).collect()
+    }
+
+    fn custom_sources(&self) -> Option<fn(&'static Kind) -> Source> {
+        Some(|kind| Source::new(kind, concerned))
     }
 
     async fn reconcile(&self, snapshot: Arc<Snapshot>, key: ObjectKey) -> Result<Next, Failure> {
@@ -76,7 +80,7 @@ fn concerned(snapshot: &Snapshot, event: &Event) -> Vec<ObjectKey> {
 }
 
 fn waiting_owners(snapshot: &Snapshot, dependent: &Object) -> Vec<ObjectKey> {
-    let keys = dependent.meta.owners.iter().filter_map(|owner| owner_key(dependent, owner));
+    let keys = dependent.meta.owners.iter().filter_map(|owner| owner_key(snapshot, dependent, owner));
     keys.filter(|key| snapshot.get(key).is_some_and(|owner| waits(owner))).collect()
 }
 

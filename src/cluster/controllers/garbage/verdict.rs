@@ -3,7 +3,7 @@
 use crate::cluster::registry::Propagation;
 use crate::cluster::store::Snapshot;
 use crate::object::meta::Owner;
-use crate::object::{Object, ObjectKey, kinds};
+use crate::object::{Object, ObjectKey};
 
 /// Finalizer of an object that waits until its blocking dependents have gone.
 pub const FOREGROUND: &str = "foregroundDeletion";
@@ -70,7 +70,7 @@ enum OwnerState {
 
 fn state(snapshot: &Snapshot, dependent: &Object, owner: &Owner) -> OwnerState {
     // Of a kind that is not known nobody can say that an object of it is gone.
-    let Some(key) = owner_key(dependent, owner) else { return OwnerState::Stays };
+    let Some(key) = owner_key(snapshot, dependent, owner) else { return OwnerState::Stays };
     match snapshot.get(&key).filter(|o| o.meta.uid == owner.uid) {
         None => OwnerState::Gone,
         Some(owner) if waits(owner) => OwnerState::Waits,
@@ -80,8 +80,8 @@ fn state(snapshot: &Snapshot, dependent: &Object, owner: &Owner) -> OwnerState {
 
 /// An owner is in the namespace of its dependent or in none. A cluster-scoped object cannot have a namespaced
 /// owner: such a reference points nowhere, and nothing is concluded from it.
-pub fn owner_key(dependent: &Object, owner: &Owner) -> Option<ObjectKey> {
-    let kind = kinds::by_manifest(&owner.api_version, &owner.kind)?;
+pub fn owner_key(snapshot: &Snapshot, dependent: &Object, owner: &Owner) -> Option<ObjectKey> {
+    let kind = snapshot.kinds().by_manifest(&owner.api_version, &owner.kind)?;
     let resolvable = !kind.namespaced || dependent.key.kind.namespaced;
     resolvable.then(|| ObjectKey::new(kind, &*dependent.key.namespace, &*owner.name))
 }

@@ -37,7 +37,7 @@ pub fn to_delete(snapshot: &Snapshot, namespace: &str) -> Vec<ObjectKey> {
 }
 
 pub fn content<'a>(snapshot: &'a Snapshot, namespace: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
-    let namespaced = kinds::all().iter().filter(|kind| kind.namespaced);
+    let namespaced = snapshot.kinds().stored().filter(|kind| kind.namespaced);
     namespaced.flat_map(move |kind| snapshot.list(kind, namespace))
 }
 

@@ -13,7 +13,7 @@ use crate::cluster::controllers::engine::{Controller, Failure, Next, Source};
 use crate::cluster::registry::{Author, DeleteOptions, Propagation, Registry, Target, WriteOptions};
 use crate::cluster::store::{Change, Event, Snapshot};
 use crate::object::kinds::Subresource;
-use crate::object::{Object, ObjectKey, Reason, kinds};
+use crate::object::{Kind, Object, ObjectKey, Reason, kinds};
 
 /// The finalizer in a namespace's spec that stands for its content.
 const FINALIZER: &str = "kubernetes";
@@ -34,6 +34,10 @@ impl Controller for NamespaceController {
         let contents = kinds::all().iter().filter(|kind| kind.namespaced);
         let contents = contents.map(|kind| Source::new(kind, ending_around));
         std::iter::once(Source::own(kinds::NAMESPACE)).chain(contents).collect()
+    }
+
+    fn custom_sources(&self) -> Option<fn(&'static Kind) -> Source> {
+        Some(|kind| Source::new(kind, ending_around))
     }
 
     async fn reconcile(&self, snapshot: Arc<Snapshot>, key: ObjectKey) -> Result<Next, Failure> {

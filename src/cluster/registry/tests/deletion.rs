@@ -126,7 +126,7 @@ async fn a_collection_goes_at_one_revision() {
         world.create(kinds::CONFIG_MAP, config_map(name)).await;
     }
     let before = world.registry.store().revision();
-    let keep = |object: &crate::object::Object| object.key.name != "b";
+    let keep = |object: &std::sync::Arc<crate::object::Object>| object.key.name != "b";
     let options = DeleteOptions::default();
     let gone = world.registry.delete_collection(&world.author, kinds::CONFIG_MAP, "default", keep, &options).await;
     assert_eq!(gone.unwrap().len(), 2);
