@@ -22,6 +22,16 @@ pub struct Kind {
     pub shape: Shape,
     /// What a loss of power may take: volatile kinds are served and watched like all others but never wait for the disk.
     pub durability: Durability,
+    /// Where the row is from.
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This table.
+    Table,
+    /// A CustomResourceDefinition.
+    Definition,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,7 +131,7 @@ impl Kind {
 
     /// A row of the table, and not one that a CustomResourceDefinition added.
     pub fn is_built_in(&self) -> bool {
-        KINDS.as_ptr_range().contains(&std::ptr::from_ref(self))
+        self.origin == Origin::Table
     }
 
     fn identity(&self) -> (&'static str, &'static str) {
@@ -195,6 +205,7 @@ macro_rules! kinds {
             group: $group, version: $version, kind: $kind, plural: $plural, singular: $singular,
             short_names: &$shorts, categories: &$categories, namespaced: kinds!(@scope $scope),
             subresources: &$subresources, shape: Shape::$shape, durability: Durability::$durability,
+            origin: Origin::Table,
         }),*];
     };
     (@scope namespaced) => { true };

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::object::kinds::{Durability, Kind, Shape, Subresource};
+use crate::object::kinds::{Durability, Kind, Origin, Shape, Subresource};
 
 /// Rows that one process makes: hundreds of definitions, each changed hundreds of times.
 const MOST_ROWS: usize = 32_768;
@@ -55,6 +55,7 @@ pub fn intern(content: Content) -> Result<&'static Kind, TooManyKinds> {
         subresources: Box::leak(content.subresources.clone().into_boxed_slice()),
         shape: Shape::Spec,
         durability: Durability::Durable,
+        origin: Origin::Definition,
     }));
     rows.insert(content, row);
     Ok(row)

@@ -28,7 +28,7 @@ pub fn of(served: &[&'static Kind]) -> Value {
 
 /// The operations that kubectl looks for: `fieldValidation` tells it that the server validates. The strategic merge
 /// patch is left out on purpose: kubectl then computes it with its own types, which know the merge keys.
-fn operations(gvk: &Value) -> Value {
+pub(super) fn operations(gvk: &Value) -> Value {
     let parameters = ["dryRun", "fieldManager", "fieldValidation", "force"];
     let parameters = parameters.map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}));
     json!({"patch": {"parameters": parameters, "x-kubernetes-group-version-kind": gvk,
