@@ -275,7 +275,9 @@ fn remove_from(field: &Field<'_>, value: &Value, gone: &FieldSet) -> Value {
                     Some((name.clone(), kept))
                 })
                 .collect();
-            if kept.is_empty() { Value::Null } else { Value::Object(kept) }
+            // An object that a schema describes stays: defaults may fill it again.
+            let stays = matches!(field.inner, Type::Custom(_));
+            if kept.is_empty() && !stays { Value::Null } else { Value::Object(kept) }
         }
         Parts::Entries(list) => {
             let kept: Vec<Value> = list

@@ -62,12 +62,11 @@ impl Strategy {
             kinds::JOB,
             kinds::CRON_JOB,
             kinds::INGRESS,
-            kinds::CUSTOM_RESOURCE_DEFINITION,
         ]
         .contains(&kind)
         {
             Self { generation: Generation::Spec, ..WITH_STATUS }
-        } else if kind == kinds::DISRUPTION_BUDGET {
+        } else if kind == kinds::DISRUPTION_BUDGET || kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             Self { generation: Generation::Spec, unconditional_update: false, ..WITH_STATUS }
         } else if kind == kinds::POD_TEMPLATE {
             Self { generation: Generation::Template, ..PLAIN }

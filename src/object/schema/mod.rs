@@ -5,6 +5,7 @@
 mod argo;
 mod canonical;
 mod decode;
+mod definition;
 mod place;
 mod probe;
 mod zero;
@@ -52,7 +53,14 @@ pub fn decode(kind: &'static Kind, object: &mut Value) -> Result<Vec<String>, Re
     if !object.is_object() {
         return Err(Refusal::not_an_object(kind.kind, object));
     }
-    types::visit(kind, Decoding { kind, object }).unwrap_or_else(|| Ok(Vec::new()))
+    if kind != kinds::CUSTOM_RESOURCE_DEFINITION {
+        return types::visit(kind, Decoding { kind, object }).unwrap_or_else(|| Ok(Vec::new()));
+    }
+    let schemas = definition::take(object);
+    let mut unknown = types::visit(kind, Decoding { kind, object }).unwrap_or_else(|| Ok(Vec::new()))?;
+    let inside = definition::put_back(object, schemas)?;
+    unknown.extend(inside.into_iter().map(|path| format!("unknown field \"{path}\"")));
+    Ok(unknown)
 }
 
 /// Brings the metadata of an object in order, for objects whose other fields no type describes. The paths of unknown

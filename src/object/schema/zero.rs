@@ -111,6 +111,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("PodCondition", &["type", "status"]),
     ("ContainerStatus", &["name", "ready", "restartCount", "image", "imageID", "started"]),
     ("ContainerStateTerminated", &["exitCode", "startedAt", "finishedAt"]),
+    ("CustomResourceDefinitionVersion", &["name", "served", "storage"]),
+    ("CustomResourceDefinitionNames", &["plural", "kind"]),
     ("Taint", &["key", "effect"]),
     ("NodeCondition", &["type", "status"]),
     ("NodeAddress", &["type", "address"]),

@@ -68,12 +68,6 @@ pub fn subdomain_with_underscore(text: &str) -> Complaints {
     [too_long(text, 253, "characters"), complaint(wrong, SUBDOMAIN_UNDERSCORE)].into_iter().flatten().collect()
 }
 
-/// A name that starts with a letter: of versions, resources and kinds.
-pub fn dns_1035_label(text: &str) -> Complaints {
-    let wrong = !is_label(text) || !text.starts_with(|c: char| c.is_ascii_lowercase());
-    [too_long(text, 63, "characters"), complaint(wrong, LABEL_1035)].into_iter().flatten().collect()
-}
-
 pub fn label(text: &str) -> Complaints {
     let wrong = match (is_label(text), text.split('.').all(is_label)) {
         (true, _) => None,

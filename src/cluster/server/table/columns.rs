@@ -50,6 +50,7 @@ pub fn columns(kind: &'static Kind) -> &'static [Column] {
         k if k == kinds::ADMISSION_BINDING => ADMISSION_BINDING,
         k if shows_date(k) => NAME_AND_DATE,
         k if k == kinds::APPLICATION => APPLICATION,
+        k if k == kinds::CUSTOM_RESOURCE_DEFINITION => DEFINITION,
         _ => NAME_AND_AGE,
     }
 }
@@ -73,6 +74,8 @@ const fn wide(name: &'static str, description: &'static str) -> Column {
 
 const NAME: Column = Column { format: "name", ..text("Name", "Name of the object, unique in its namespace.") };
 const AGE: Column = text("Age", "Time since the object was created.");
+
+const DEFINITION: &[Column] = &[NAME, Column { type_: "date", ..text("Created At", "When the object was created.") }];
 
 const NAME_AND_AGE: &[Column] = &[NAME, AGE];
 const NAME_AND_DATE: &[Column] =

@@ -78,6 +78,9 @@ pub fn row(kind: &'static Kind, object: &Value, now: Timestamp) -> Vec<Value> {
             text(&status()["sync"]["revision"]),
             age(),
         ],
+        k if k == kinds::CUSTOM_RESOURCE_DEFINITION => {
+            vec![name(), object["metadata"]["creationTimestamp"].clone()]
+        }
         _ => vec![name(), age()],
     }
 }

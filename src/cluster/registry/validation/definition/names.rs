@@ -39,7 +39,7 @@ pub fn check(names: &Value, at: Path<'_>, found: &mut Findings) {
     for field in required {
         let name = text(names, field);
         let mixed = matches!(field, "kind" | "listKind");
-        let complaints = format::dns_1035_label(&if mixed { name.to_lowercase() } else { name.to_owned() });
+        let complaints = format::label_1035(&if mixed { name.to_lowercase() } else { name.to_owned() });
         if !name.is_empty() && !complaints.is_empty() {
             let why = complaints.join(",");
             let mixed = if mixed { "may have mixed case, but should otherwise match: " } else { "" };
@@ -54,7 +54,7 @@ pub fn check(names: &Value, at: Path<'_>, found: &mut Findings) {
         let path = at.child(field);
         for (index, name) in list(names, field).iter().enumerate() {
             let name = name.as_str().unwrap_or_default();
-            let complaints = format::dns_1035_label(name);
+            let complaints = format::label_1035(name);
             if !complaints.is_empty() {
                 found.invalid_text(path.index(index), name, complaints.join(","));
             }

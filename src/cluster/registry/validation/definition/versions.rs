@@ -27,7 +27,7 @@ pub fn check(spec: &Value, at: Path<'_>, found: &mut Findings) {
     for (index, version) in versions.iter().enumerate() {
         let here = path.index(index);
         let name = text(version, "name");
-        let complaints = format::dns_1035_label(name);
+        let complaints = format::label_1035(name);
         if !complaints.is_empty() {
             found.invalid_text(here.child("name"), name, complaints.join(","));
         }
