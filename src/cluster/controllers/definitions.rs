@@ -218,7 +218,7 @@ mod tests {
         registry.create(&author, crd, "", second, WriteOptions::default()).await.expect("it waits");
         let key = ObjectKey::new(crd, "", "others.example.com");
         let waiting = registry.get(&key).expect("it is there").value();
-        assert_eq!(waiting["status"]["conditions"][0]["reason"], "KindConflict");
+        assert_eq!(waiting["status"]["conditions"][0]["reason"], "SingularConflict");
         assert_eq!(waiting["status"]["conditions"][1]["reason"], "NotAccepted");
         let first = ObjectKey::new(crd, "", "wids.example.com");
         registry.delete(&author, &first, &DeleteOptions::default()).await.expect("it has no objects");

@@ -8,7 +8,8 @@ use crate::object::{Kind, kinds};
 
 /// All annotations of an object together, keys and values.
 const ANNOTATION_BYTES: usize = 256 * 1024;
-const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+const STANDARD_FINALIZERS: [&str; 4] =
+    ["kubernetes", "orphan", "foregroundDeletion", "customresourcecleanup.apiextensions.k8s.io"];
 
 /// How objects of the kind may be named.
 fn naming(kind: &'static Kind) -> fn(&str) -> Vec<String> {
