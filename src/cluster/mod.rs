@@ -2,6 +2,7 @@
 //! the controllers and the scheduler. It never imports `sync` or `agent`: they come to it.
 
 pub mod controllers;
+mod quota;
 pub mod rbac;
 pub mod registry;
 pub mod scheduler;

@@ -51,6 +51,11 @@ impl Script {
                 }
                 Ok(())
             }
+            "evict" => {
+                let chosen = if action["select"].is_object() { picture.select(cluster, action) } else { Vec::new() };
+                let name = chosen.first().and_then(|pod| pod["metadata"]["name"].as_str());
+                cluster.evict(name.unwrap_or(text("name"))).await
+            }
             "bind" => {
                 for pod in picture.select(cluster, action) {
                     bind_to(&cluster.registry, pod["metadata"]["name"].as_str().unwrap(), text("node")).await;

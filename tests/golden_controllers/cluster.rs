@@ -89,6 +89,12 @@ impl Cluster {
         self.registry.delete(&admin(), &ObjectKey::new(kind, namespace, name), &options).await.map(drop)
     }
 
+    pub async fn evict(&self, name: &str) -> Result<(), ApiError> {
+        let pod = ObjectKey::new(kinds::POD, NAMESPACE, name);
+        let eviction = serde_json::json!({"metadata": {"name": name}});
+        self.registry.evict(&admin(), &pod, &eviction, &DeleteOptions::default()).await.map(drop)
+    }
+
     pub fn get(&self, kind: &'static Kind, name: &str) -> Option<Value> {
         self.registry.snapshot().find(kind, NAMESPACE, name).map(|o| o.value())
     }

@@ -8,6 +8,7 @@ use super::cron_job::CronJobController;
 use super::daemon_set::DaemonSetController;
 use super::definitions::DefinitionController;
 use super::deployment::DeploymentController;
+use super::disruption::DisruptionController;
 use super::endpoints::EndpointsController;
 use super::engine::{self, Counters};
 use super::garbage::GarbageCollector;
@@ -15,6 +16,7 @@ use super::job::{JobController, TtlController};
 use super::namespace::{AccountController, NamespaceController, RootCaController};
 use super::node::{EvictionController, GoneController, LifeController};
 use super::protection::ProtectionController;
+use super::quota::QuotaController;
 use super::replica_set::{REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController};
 use super::stateful_set::StatefulSetController;
 use crate::cluster::registry::Registry;
@@ -65,6 +67,8 @@ pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
         ("ttl-after-finished", engine::start(TtlController::new(registry), store, tasks)),
         ("statefulset", engine::start(StatefulSetController::new(registry), store, tasks)),
         ("daemonset", engine::start(DaemonSetController::new(registry), store, tasks)),
+        ("disruption", engine::start(DisruptionController::new(registry), store, tasks)),
+        ("resourcequota", engine::start(QuotaController::new(registry), store, tasks)),
         ("endpoints", engine::start(EndpointsController::new(registry), store, tasks)),
         ("definitions", engine::start(DefinitionController::new(registry), store, tasks)),
         ("garbage", engine::start(GarbageCollector::new(registry), store, tasks)),

@@ -102,6 +102,7 @@ impl Transaction {
             return Err(ApiError::new(Reason::Unknown, message));
         }
         self.check_grant(kind, &object, None)?;
+        self.charge_quotas(kind, &object, None)?;
         self.warn(warnings::create(kind, &object));
         if kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             self.settle_definition(&key, &mut object)?;

@@ -15,6 +15,7 @@ pub mod defaults;
 pub mod definitions;
 mod delete;
 mod escalation;
+mod eviction;
 mod names;
 mod ownership;
 mod patch;
@@ -28,6 +29,7 @@ mod warnings;
 mod accounts;
 mod pods;
 mod priority;
+mod quotas;
 mod scale;
 mod services;
 

@@ -1,8 +1,7 @@
-//! What only pods have: binding to a node, and eviction.
+//! Binding a pod to a node.
 
 use serde_json::{Value, json};
 
-use super::options::DeleteOptions;
 use super::ownership;
 use super::strategy;
 use super::transaction::Transaction;
@@ -53,20 +52,6 @@ impl Transaction {
             node => self.bind(key, node),
         }
     }
-
-    /// `pods/eviction` with a request's body: a deletion that a disruption budget may refuse.
-    ///
-    /// # Errors
-    /// The refusal for the client.
-    pub fn evict(&mut self, key: &ObjectKey, eviction: &Value, options: &DeleteOptions) -> Result<(), ApiError> {
-        let name = eviction["metadata"]["name"].as_str().unwrap_or_default();
-        if !name.is_empty() && name != key.name {
-            return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
-        }
-        self.delete(key, options)?;
-        self.answer_with(success());
-        Ok(())
-    }
 }
 
 fn set_scheduled(pod: &mut Value, now: jiff::Timestamp) {
@@ -89,6 +74,6 @@ fn binding_conflict(key: &ObjectKey, why: &str) -> ApiError {
     ApiError { about: Some(Box::new(about)), ..ApiError::new(Reason::Conflict, message) }
 }
 
-fn success() -> Value {
+pub(super) fn success() -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 }

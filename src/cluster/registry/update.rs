@@ -120,6 +120,9 @@ impl Transaction {
         }
         self.check_grant(key.kind, &next, Some(current))?;
         if target.subresource.is_none() {
+            self.charge_quotas(key.kind, &next, Some(current))?;
+        }
+        if target.subresource.is_none() {
             self.warn(warnings::update(key.kind, &next, current));
         }
         if key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
