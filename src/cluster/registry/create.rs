@@ -53,6 +53,7 @@ impl Transaction {
             ownership::record_create(described, &mut object, &self.author, self.now);
         }
         let class = self.take_priority_class(kind, &mut object);
+        self.default_limits(kind, &mut object);
         admit::begin(kind, &mut object, self.now)?;
         class.into_iter().for_each(|class| class.apply(&mut object));
         self.admit_account(kind, &mut object)?;
@@ -102,6 +103,7 @@ impl Transaction {
             return Err(ApiError::new(Reason::Unknown, message));
         }
         self.check_grant(kind, &object, None)?;
+        self.check_limits(kind, &object, None)?;
         self.charge_quotas(kind, &object, None)?;
         self.warn(warnings::create(kind, &object));
         if kind == kinds::CUSTOM_RESOURCE_DEFINITION {

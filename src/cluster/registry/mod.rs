@@ -27,6 +27,7 @@ pub mod validation;
 mod warnings;
 
 mod accounts;
+mod limits;
 mod pods;
 mod priority;
 mod quotas;

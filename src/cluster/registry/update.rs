@@ -120,6 +120,7 @@ impl Transaction {
         }
         self.check_grant(key.kind, &next, Some(current))?;
         if target.subresource.is_none() {
+            self.check_limits(key.kind, &next, Some(current))?;
             self.charge_quotas(key.kind, &next, Some(current))?;
         }
         if target.subresource.is_none() {
