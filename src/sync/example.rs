@@ -1,4 +1,5 @@
-//! The example repository, out of the binary: `windlass demo` commits it, and users can copy it.
+//! The example repository, out of the binary: `windlass demo` commits it, and users can copy it. Its folder
+//! `strategies` is for copying only.
 
 /// Each file of `repo-example/`: its path and its content.
 pub fn files() -> &'static [(&'static str, &'static str)] {
@@ -29,6 +30,7 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
+                true if path == root.join("strategies") => {}
                 true => below(&path, root, found),
                 false => found.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
             }
@@ -48,9 +50,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_example_is_without_fault() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("repo-example");
-        let rendered = render::directory(&root, "default").unwrap();
+        let root = tempfile::TempDir::new().unwrap();
+        for (path, content) in files() {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        let rendered = render::directory(root.path(), "default").unwrap();
         assert_eq!(rendered.documents.len(), 5);
+        assert_eq!(lint(&rendered).await.unwrap(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_strategies_are_without_fault() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("repo-example/strategies");
+        let rendered = render::directory(&root, "default").unwrap();
         assert_eq!(lint(&rendered).await.unwrap(), []);
     }
 }
