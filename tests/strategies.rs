@@ -1,5 +1,6 @@
 //! The folders of `repo-example/strategies`: each is committed to a repository, synced, and does what its README says.
-//! Everything is in process: the syncer, the controllers, a binder and a kubelet that makes pods ready.
+//! Everything is in process: the syncer, the controllers, the scheduler with three nodes, and a kubelet that makes
+//! pods ready.
 
 #[path = "golden_controllers/cluster.rs"]
 #[allow(dead_code, reason = "the replays use other parts of it")]
@@ -14,7 +15,9 @@ use tempfile::TempDir;
 use windlass::object::{Kind, kinds};
 use windlass::sync::{RepoLocation, SyncConfig, Syncer, Trigger};
 
-use crate::cluster::{Cluster, NAMESPACE};
+use crate::cluster::{Binding, Cluster, NAMESPACE};
+
+const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
 struct World {
     cluster: Cluster,
@@ -39,7 +42,12 @@ impl World {
             std::fs::write(path.join(file.file_name().unwrap()), text).unwrap();
         }
         commit(&repository);
-        let cluster = Cluster::start().await;
+        let cluster = Cluster::start_with(Binding::Scheduler).await;
+        for name in NODES {
+            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+                "status": {"allocatable": {"cpu": "8", "memory": "16Gi", "pods": "110"}}});
+            cluster.create(node).await.unwrap();
+        }
         let config = SyncConfig {
             repo: RepoLocation::Local(path),
             branch: Some("main".to_owned()),
@@ -48,6 +56,7 @@ impl World {
             data_dir: folder.path().join("data"),
             webhook_secret: None,
             loopback: true,
+            age_key: folder.path().join("no-age-key"),
             tools_path: std::env::var_os("PATH").unwrap_or_default(),
             poll_interval: Duration::from_secs(3600),
         };
@@ -203,4 +212,41 @@ async fn a_cron_job_makes_a_job_each_night() {
     assert!(scheduled.as_str().unwrap().ends_with("T02:30:00+01:00"), "{scheduled}");
     let cron_job = &world.list(kinds::CRON_JOB)[0];
     assert!(cron_job["status"]["lastSuccessfulTime"].is_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_are_replaced_from_the_highest_number_down_to_the_partition() {
+    let world = World::start("stateful").await;
+    world.rounds().await;
+    let members = |world: &World| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let member = |pod: &Value| (text(&pod["metadata"]["name"]), text(&pod["spec"]["containers"][0]["image"]));
+        world.list(kinds::POD).iter().map(member).collect()
+    };
+    let as_told = |images: [&str; 3]| -> Vec<(String, String)> {
+        (0..).zip(images).map(|(n, image)| (format!("ledger-{n}"), image.to_owned())).collect()
+    };
+    assert_eq!(members(&world), as_told([OLD, OLD, OLD]));
+    world.change("statefulset.yaml", "partition: 0", "partition: 2").await;
+    world.change("statefulset.yaml", OLD, NEW).await;
+    world.rounds().await;
+    assert_eq!(members(&world), as_told([OLD, OLD, NEW]));
+    world.change("statefulset.yaml", "partition: 2", "partition: 0").await;
+    world.rounds().await;
+    assert_eq!(members(&world), as_told([NEW, NEW, NEW]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_node_runs_one_and_one_node_at_a_time_gets_the_new_version() {
+    let world = World::start("daemon").await;
+    world.rounds().await;
+    let mut nodes: Vec<String> =
+        world.list(kinds::POD).iter().map(|pod| pod["spec"]["nodeName"].as_str().unwrap().to_owned()).collect();
+    nodes.sort();
+    assert_eq!(nodes, NODES);
+    world.change("daemonset.yaml", OLD, NEW).await;
+    let leaving = world.list(kinds::POD).iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_string()).count();
+    assert_eq!(leaving, 1);
+    world.rounds().await;
+    assert_eq!(world.images(), all(NEW, 3));
 }
