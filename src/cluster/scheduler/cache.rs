@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::node::{NodeInfo, NodeSpec};
 use super::pod::PodInfo;
-use super::selectors::Labels;
+use super::selectors::{Labels, ZONE};
 use super::view::ClusterView;
 
 #[derive(Debug, Default)]
@@ -25,12 +25,20 @@ impl Cache {
 
     /// What the node's object says now; `false` when that is what it said before.
     pub fn set_node(&mut self, spec: NodeSpec) -> bool {
+        let zone = spec.labels.get(ZONE).cloned();
         match self.view.position(&spec.name) {
             Ok(index) if self.view.nodes[index].spec == spec => return false,
-            Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).spec = spec,
+            Ok(index) => {
+                let node = Arc::make_mut(&mut self.view.nodes[index]);
+                let before = std::mem::replace(&mut node.spec, spec);
+                let pods = node.pods.clone();
+                self.move_zone(&pods, before.labels.get(ZONE), zone.as_ref());
+            }
             Err(index) => {
                 let mut node = NodeInfo::new(spec);
-                self.elsewhere.remove(node.name()).into_iter().flatten().for_each(|pod| node.add(pod));
+                let pods = self.elsewhere.remove(node.name()).unwrap_or_default();
+                self.move_zone(&pods, None, zone.as_ref());
+                pods.into_iter().for_each(|pod| node.add(pod));
                 self.view.nodes.insert(index, Arc::new(node));
             }
         }
@@ -40,6 +48,7 @@ impl Cache {
     pub fn remove_node(&mut self, name: &str) {
         if let Ok(index) = self.view.position(name) {
             let node = self.view.nodes.remove(index);
+            self.move_zone(&node.pods, node.spec.labels.get(ZONE), None);
             if !node.pods.is_empty() {
                 self.elsewhere.insert(name.to_owned(), node.pods.clone());
             }
@@ -85,15 +94,28 @@ impl Cache {
 
     fn count(&mut self, pod: &PodInfo, node: &str, change: i64) {
         let Some(controller) = &pod.controller else { return };
+        let zone = self.view.node(node).and_then(|node| node.spec.labels.get(ZONE)).cloned();
         let workloads = Arc::make_mut(&mut self.view.workloads);
-        let nodes = workloads.entry(controller.clone()).or_default();
-        let count = nodes.entry(node.to_owned()).or_default();
-        *count += change;
-        if *count == 0 {
-            nodes.remove(node);
+        let fellows = workloads.entry(controller.clone()).or_default();
+        add(&mut fellows.on_nodes, node, change);
+        if let Some(zone) = zone {
+            add(&mut fellows.in_zones, &zone, change);
         }
-        if nodes.is_empty() {
+        if fellows.on_nodes.is_empty() {
             workloads.remove(controller);
+        }
+    }
+
+    /// The zone of these pods' node has become another one, or known, or unknown.
+    fn move_zone(&mut self, pods: &[Arc<PodInfo>], from: Option<&String>, to: Option<&String>) {
+        if from == to || pods.is_empty() {
+            return;
+        }
+        let workloads = Arc::make_mut(&mut self.view.workloads);
+        for controller in pods.iter().filter_map(|pod| pod.controller.as_ref()) {
+            let Some(fellows) = workloads.get_mut(controller) else { continue };
+            from.into_iter().for_each(|zone| add(&mut fellows.in_zones, zone, -1));
+            to.into_iter().for_each(|zone| add(&mut fellows.in_zones, zone, 1));
         }
     }
 
@@ -127,5 +149,16 @@ impl Cache {
     /// The next search begins after the nodes that the last one looked at.
     pub fn advance(&mut self, examined: usize) {
         self.view.start = (self.view.start + examined) % self.view.nodes.len().max(1);
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, i64>, place: &str, change: i64) {
+    // Most often the place is there already.
+    match counts.get_mut(place) {
+        Some(count) => *count += change,
+        None => drop(counts.insert(place.to_owned(), change)),
+    }
+    if counts.get(place) == Some(&0) {
+        counts.remove(place);
     }
 }

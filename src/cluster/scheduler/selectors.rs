@@ -9,6 +9,9 @@ use crate::object::selector::{Operator, Requirement, Selector};
 
 pub type Labels = BTreeMap<String, String>;
 
+/// The label that says in which failure domain a node is.
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+
 /// One of the terms of a node affinity: all of its requirements hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeTerm {

@@ -104,6 +104,36 @@ fn pods_are_heard_of_before_their_node_and_after_it_is_gone() {
     assert!(matches!(place(&asking("q", 1000, 0), cache.view()), Verdict::Placed(_)));
 }
 
+#[test]
+fn the_zones_of_a_workload_follow_its_pods_and_their_nodes() {
+    let mut cache = Cache::default();
+    let zoned = |name: &str, zone: &str| node(name, 8, json!({"topology.kubernetes.io/zone": zone}));
+    let fellow = |uid: &str| Arc::new(PodInfo { controller: Some("w".into()), ..(*asking(uid, 100, 0)).clone() });
+    let zones = |cache: &Cache| -> Vec<(String, i64)> {
+        cache.view().workloads.get("w").into_iter().flat_map(|fellows| fellows.in_zones.clone()).collect()
+    };
+    let told = |counts: &[(&str, i64)]| -> Vec<(String, i64)> {
+        counts.iter().map(|(zone, count)| ((*zone).to_owned(), *count)).collect()
+    };
+    cache.set_pod(fellow("early"), "a");
+    assert_eq!(zones(&cache), told(&[]), "its node is not known yet");
+    cache.set_node(zoned("a", "east"));
+    cache.set_node(zoned("b", "west"));
+    cache.set_pod(fellow("late"), "b");
+    cache.set_pod(fellow("later"), "b");
+    assert_eq!(zones(&cache), told(&[("east", 1), ("west", 2)]));
+    cache.set_node(zoned("b", "east"));
+    cache.set_pod(fellow("early"), "b");
+    assert_eq!(zones(&cache), told(&[("east", 3)]));
+    cache.remove_node("b");
+    assert_eq!(zones(&cache), told(&[]));
+    cache.remove_pod("late");
+    cache.set_node(zoned("b", "north"));
+    assert_eq!(zones(&cache), told(&[("north", 2)]));
+    ["early", "later"].into_iter().for_each(|uid| drop(cache.remove_pod(uid)));
+    assert!(cache.view().workloads.is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

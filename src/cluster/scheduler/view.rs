@@ -15,10 +15,18 @@ pub struct ClusterView {
     pub namespaces: Arc<BTreeMap<String, Labels>>,
     /// Pods that wait for room that was made for them on a node.
     pub nominated: Arc<BTreeMap<String, Vec<Arc<PodInfo>>>>,
-    /// Pods of each workload, by its uid, on each node that has some: so that spreading them does not look at all nodes.
-    pub workloads: Arc<HashMap<String, BTreeMap<String, i64>>>,
+    /// Where the pods of each workload are, by its uid: so that spreading them does not look at all nodes.
+    pub workloads: Arc<HashMap<String, Fellows>>,
     /// Where the search begins when not all nodes are looked at, so that all get their turn.
     pub start: usize,
+}
+
+/// How many pods of one workload are in each place that has some.
+#[derive(Clone, Debug, Default)]
+pub struct Fellows {
+    pub on_nodes: BTreeMap<String, i64>,
+    /// Those on nodes that are known and name their zone.
+    pub in_zones: BTreeMap<String, i64>,
 }
 
 impl ClusterView {

@@ -11,12 +11,17 @@ pub struct Required;
 
 impl Filter for Required {
     fn prepare<'a>(&self, pod: &'a PodInfo, _: &'a ClusterView) -> Option<Box<dyn Check + 'a>> {
-        (!pod.node_selector.is_empty() || pod.node_terms.is_some()).then(|| Box::new(Matches(pod)) as _)
+        (!takes_any(pod)).then(|| Box::new(Matches(pod)) as _)
     }
 
     fn turned_by(&self) -> Wake {
         Wake::NODE
     }
+}
+
+/// The pod asks nothing of its node.
+pub(super) fn takes_any(pod: &PodInfo) -> bool {
+    pod.node_selector.is_empty() && pod.node_terms.is_none()
 }
 
 struct Matches<'a>(&'a PodInfo);

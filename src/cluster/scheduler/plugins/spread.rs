@@ -1,17 +1,16 @@
 //! Spreads pods over places, such as hosts and zones: as the pod's constraints ask, else the pods of one workload
 //! over hosts and zones as well as it goes. (Kubernetes documentation, "Pod Topology Spread Constraints".)
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::super::framework::{Check, Filter, MOST, Rejection, Score, Wake};
 use super::super::node::NodeInfo;
 use super::super::pod::PodInfo;
-use super::super::selectors::Spread;
-use super::super::view::ClusterView;
+use super::super::selectors::{Spread, ZONE};
+use super::super::view::{ClusterView, Fellows};
 use super::{node_affinity, taints};
 
 const HOST: &str = "kubernetes.io/hostname";
-const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// `DoNotSchedule`: no place gets more than `maxSkew` pods above the emptiest.
 pub struct Skew;
@@ -162,21 +161,27 @@ impl<'a> Wish<'a> {
         };
         match (self.spread, fellows) {
             (Some(_), _) => view.nodes.iter().for_each(|node| add(node)),
-            (None, Some(homes)) => homes.keys().filter_map(|name| view.node(name)).for_each(|node| add(node)),
+            (None, Some(fellows)) if self.topology == ZONE && node_affinity::takes_any(pod) => {
+                let count = |zone: &str| fellows.in_zones.get(zone).copied().unwrap_or_default();
+                places.iter_mut().for_each(|(zone, pods)| *pods = count(zone));
+            }
+            (None, Some(fellows)) => {
+                fellows.on_nodes.keys().filter_map(|name| view.node(name)).for_each(|node| add(node));
+            }
             (None, None) => {}
         }
         places
     }
 
     /// Where the other pods of the same workload are, where those are what counts.
-    fn fellows<'v>(&self, pod: &PodInfo, view: &'v ClusterView) -> Option<&'v BTreeMap<String, i64>> {
+    fn fellows<'v>(&self, pod: &PodInfo, view: &'v ClusterView) -> Option<&'v Fellows> {
         pod.controller.as_ref().filter(|_| self.spread.is_none()).and_then(|uid| view.workloads.get(uid))
     }
 
-    fn count(&self, pod: &PodInfo, node: &NodeInfo, fellows: Option<&BTreeMap<String, i64>>) -> i64 {
+    fn count(&self, pod: &PodInfo, node: &NodeInfo, fellows: Option<&Fellows>) -> i64 {
         match self.spread {
             Some(spread) => matching(spread, pod, node),
-            None => fellows.and_then(|homes| homes.get(node.name())).copied().unwrap_or_default(),
+            None => fellows.and_then(|fellows| fellows.on_nodes.get(node.name())).copied().unwrap_or_default(),
         }
     }
 }
