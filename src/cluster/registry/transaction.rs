@@ -104,6 +104,11 @@ impl Transaction {
         self.base.revision()
     }
 
+    /// The object in the state that this transaction was computed from, whatever its steps do to it.
+    pub fn stored(&self, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.base.get(key)
+    }
+
     /// The step on each object that was written to, ordered by key.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.pending.values()

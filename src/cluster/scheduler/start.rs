@@ -1,5 +1,5 @@
-//! The loop: hears of pods and nodes, places one pod after the other on what it knows and has assumed, and lets the
-//! writes of many pods be under way at once.
+//! The loop: hears of pods and nodes, places one pod after the other on what it knows and has assumed, and binds
+//! those that it placed in one go together. Many writes may be under way at once.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::place::{Placed, Unfit, Verdict, fits_alone, place};
 use super::pod::{PodInfo, Stage, stage};
 use super::preempt::{Preemption, preempt};
 use super::queue::{Pending, Queue};
-use super::writes::Writes;
+use super::writes::{Binding, Writes};
 use crate::cluster::registry::Registry;
 use crate::cluster::store::{Change, Event, Snapshot, Watch, WatchEnd};
 use crate::object::{ApiError, Object, ObjectKey, kinds};
@@ -24,6 +24,9 @@ use crate::tasks::Tasks;
 
 /// Writes that may be under way; more placements wait.
 const WRITES: usize = 256;
+/// Pods that are bound together: enough that one commit more or less is not felt, and so few that the first of many
+/// get to their nodes while the others are placed.
+const TOGETHER: usize = 64;
 
 /// Gives every pod that waits for the default scheduler its node, as long as the tasks run.
 pub fn start(registry: Registry, tasks: &Tasks) {
@@ -32,6 +35,7 @@ pub fn start(registry: Registry, tasks: &Tasks) {
         registry,
         cache: Cache::default(),
         queue: Queue::default(),
+        placed: Vec::new(),
         under_way: FuturesUnordered::new(),
     };
     tasks.spawn("scheduler", scheduler.run());
@@ -42,10 +46,12 @@ struct Scheduler {
     writes: Writes,
     cache: Cache,
     queue: Queue,
-    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Placed, and not yet being written.
+    placed: Vec<Binding>,
+    under_way: FuturesUnordered<BoxFuture<'static, Vec<Done>>>,
 }
 
-/// A write that has ended.
+/// What came of a write for one pod.
 struct Done {
     pod: ObjectKey,
     uid: String,
@@ -118,10 +124,14 @@ impl Scheduler {
                 && let Some(pending) = self.queue.pop(now)
             {
                 self.attempt(pending, now);
+                if self.placed.len() >= TOGETHER {
+                    self.bind();
+                }
                 // Placing is work without a pause; others of this thread get their turn between two pods.
                 tokio::task::yield_now().await;
                 continue;
             }
+            self.bind();
             let timer = self.queue.next().filter(|_| self.under_way.len() < WRITES);
             let woken = async {
                 match timer {
@@ -233,18 +243,33 @@ impl Scheduler {
 
     fn attempt(&mut self, pending: Pending, now: Instant) {
         match place(&pending.pod, self.cache.view()) {
-            Verdict::Placed(placed) => self.bind(pending, placed),
+            Verdict::Placed(placed) => self.assume(pending, placed),
             Verdict::Unfit(unfit) => self.refuse(pending, &unfit, now),
         }
     }
 
-    fn bind(&mut self, Pending { pod, object, .. }: Pending, Placed { node, examined }: Placed) {
+    /// The pod counts on its node from now on.
+    fn assume(&mut self, Pending { pod, object, .. }: Pending, Placed { node, examined }: Placed) {
         self.cache.advance(examined);
-        self.cache.set_pod(pod.clone(), &node);
-        let writes = self.writes.clone();
+        self.cache.set_pod(pod, &node);
+        self.placed.push(Binding { object, node });
+    }
+
+    /// Begins to write what was placed.
+    fn bind(&mut self) {
+        if self.placed.is_empty() {
+            return;
+        }
+        let (bindings, writes) = (std::mem::take(&mut self.placed), self.writes.clone());
         let write = async move {
-            let outcome = writes.bind(&object, &node).await;
-            Done { pod: pod.key.clone(), uid: pod.uid.clone(), binding: true, outcome }
+            let outcomes = writes.bind(&bindings).await;
+            let done = |(Binding { object, .. }, outcome): (Binding, _)| Done {
+                pod: object.key.clone(),
+                uid: object.meta.uid.clone(),
+                binding: true,
+                outcome,
+            };
+            bindings.into_iter().zip(outcomes).map(done).collect()
         };
         self.under_way.push(write.boxed());
     }
@@ -270,12 +295,16 @@ impl Scheduler {
                 Preemption::Awaited(_) => writes.refuse(&object, &message, pod.nominated.as_deref()).await,
                 Preemption::Refused(_) => writes.refuse(&object, &message, None).await,
             };
-            Done { pod: key, uid, binding: false, outcome }
+            vec![Done { pod: key, uid, binding: false, outcome }]
         };
         self.under_way.push(write.boxed());
     }
 
-    fn written(&mut self, done: Done) {
+    fn written(&mut self, done: Vec<Done>) {
+        done.into_iter().for_each(|done| self.written_one(done));
+    }
+
+    fn written_one(&mut self, done: Done) {
         let Err(error) = done.outcome else { return };
         tracing::debug!(pod = %done.pod, %error, "a pod's placement was not written");
         if done.binding {

@@ -1,9 +1,10 @@
-//! Carries verdicts out through the registry: the binding with its event, or the condition that says why there is
-//! none. Each verdict is one transaction.
+//! Carries verdicts out through the registry: bindings with their events, many in one transaction; or the condition
+//! that says why there is none.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,6 +17,12 @@ use super::pod::PodInfo;
 const NAME: &str = "default-scheduler";
 /// How often a write is computed anew when others write the same pod meanwhile.
 const TRIES: usize = 5;
+
+/// A pod and the node that it goes to.
+pub struct Binding {
+    pub object: Arc<Object>,
+    pub node: String,
+}
 
 /// The scheduler's way to the registry.
 #[derive(Clone)]
@@ -31,17 +38,34 @@ impl Writes {
         Self { registry, author }
     }
 
-    /// Puts the pod on the node.
-    ///
-    /// # Errors
-    /// When the pod is gone or on a node already, or the store refuses.
-    pub async fn bind(&self, pod: &Object, node: &str) -> Result<(), ApiError> {
-        self.write(pod, |transaction| {
-            transaction.bind(&pod.key, node)?;
-            let message = format!("Successfully assigned {}/{} to {node}", pod.key.namespace, pod.key.name);
-            self.tell(transaction, pod, "Normal", "Scheduled", &message)
-        })
-        .await
+    /// Puts the pods on their nodes, all in one transaction. When that is refused, each in one of its own, so that a
+    /// pod that others changed holds nobody up. Says for each pod what came of it: it may be gone or on a node
+    /// already, or the store refuses.
+    pub async fn bind(&self, bindings: &[Binding]) -> Vec<Result<(), ApiError>> {
+        if bindings.len() > 1 && self.bind_together(bindings).await.is_ok() {
+            return bindings.iter().map(|_| Ok(())).collect();
+        }
+        let alone = bindings
+            .iter()
+            .map(|binding| self.write(&binding.object, move |transaction| self.put(transaction, binding)));
+        join_all(alone).await
+    }
+
+    async fn bind_together(&self, bindings: &[Binding]) -> Result<(), ApiError> {
+        let mut transaction = self.registry.begin(&self.author);
+        for binding in bindings {
+            is_still(&transaction, &binding.object)?;
+            self.put(&mut transaction, binding)?;
+        }
+        transaction.commit().await.map(drop)
+    }
+
+    fn put(&self, transaction: &mut Transaction, binding: &Binding) -> Result<(), ApiError> {
+        let Binding { object, node } = binding;
+        let ObjectKey { namespace, name, .. } = &object.key;
+        transaction.bind(&object.key, node)?;
+        let message = format!("Successfully assigned {namespace}/{name} to {node}");
+        self.tell(transaction, object, "Normal", "Scheduled", &message)
     }
 
     /// Notes why the pod is on no node, and the node that is kept for it, if one is.
@@ -85,10 +109,7 @@ impl Writes {
         let mut lost = ApiError::not_found(kinds::POD, &pod.key.name);
         for _ in 0..TRIES {
             let mut transaction = self.registry.begin(&self.author);
-            let current = transaction.current(&pod.key).unwrap_or_default();
-            if current["metadata"]["uid"] != *pod.meta.uid {
-                return Err(ApiError::not_found(kinds::POD, &pod.key.name));
-            }
+            is_still(&transaction, pod)?;
             steps(&mut transaction)?;
             match transaction.commit().await {
                 Err(error) if error.reason == Reason::Conflict => lost = error,
@@ -164,6 +185,14 @@ impl Writes {
             "firstTimestamp": now, "lastTimestamp": now,
             "source": {"component": NAME}, "reportingComponent": NAME, "reportingInstance": ""});
         transaction.create(kinds::EVENT, &pod.key.namespace, event, WriteOptions::default())
+    }
+}
+
+/// The pod has not been replaced by another of its name.
+fn is_still(transaction: &Transaction, pod: &Object) -> Result<(), ApiError> {
+    match transaction.stored(&pod.key) {
+        Some(stored) if stored.meta.uid == pod.meta.uid => Ok(()),
+        _ => Err(ApiError::not_found(kinds::POD, &pod.key.name)),
     }
 }
 
