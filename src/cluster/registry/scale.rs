@@ -33,7 +33,11 @@ pub fn of(kind: Described<'_>, workload: &Value) -> Result<Value, ApiError> {
         Some(paths) => at(&paths.status_replicas).and_then(Value::as_i64),
     };
     let selector = match paths {
-        None => selector_text(&workload["spec"]["selector"]),
+        None => match &workload["spec"]["selector"] {
+            // A ReplicationController selects by a plain map of labels.
+            labels if workload["kind"] == "ReplicationController" => selector_text(&json!({"matchLabels": labels})),
+            selector => selector_text(selector),
+        },
         Some(paths) => {
             let found = paths.selector.as_deref().and_then(at).and_then(Value::as_str);
             found.unwrap_or_default().to_owned()
@@ -219,5 +223,8 @@ mod tests {
         assert_eq!(scale["spec"], json!({"replicas": 3}));
         assert_eq!(scale["status"], json!({"replicas": 2, "selector": "a=1,aa in (x,y),b=2"}));
         assert_eq!(scale["metadata"], json!({"name": "web", "namespace": "d", "uid": "u"}));
+        let controller = json!({"kind": "ReplicationController", "spec": {"selector": {"b": "2", "a": "1"}}});
+        let scale = of(kinds::REPLICATION_CONTROLLER.into(), &controller).expect("a controller has one");
+        assert_eq!(scale["status"]["selector"], "a=1,b=2");
     }
 }

@@ -81,7 +81,9 @@ impl Filter {
         if let Some(term) = fields.terms.iter().find(|t| !known(&t.path)) {
             let path = &term.path;
             // Kinds without fields of their own name the common ones; the others do not.
-            return Err(ApiError::bad_request(if further.is_empty() && kind.is_built_in() {
+            return Err(ApiError::bad_request(if kind.row == kinds::JOB {
+                format!("field label {path:?} not supported for Job")
+            } else if further.is_empty() && kind.is_built_in() {
                 format!("\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
             } else {
                 format!("field label not supported: {path}")
