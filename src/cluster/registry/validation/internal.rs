@@ -112,6 +112,13 @@ pub fn shown(of: &str, value: &Value) -> String {
     written(&internal(of, value), None)
 }
 
+/// A template of pods as compact JSON: its metadata is part of the struct itself and leaves out what is not set.
+pub fn template(template: &Value) -> String {
+    let metadata = ["labels", "annotations"].into_iter().filter(|name| !template["metadata"][name].is_null());
+    let metadata: String = metadata.map(|name| format!("\"{name}\":{},", template["metadata"][name])).collect();
+    shown("PodTemplateSpec", &json!({"spec": template["spec"]})).replacen('{', &format!("{{{metadata}"), 1)
+}
+
 /// What changed, line by line, with three lines around each change.
 pub fn difference(of: &str, old: &Value, new: &Value) -> String {
     let [old, new] = [old, new].map(|value| written(&internal(of, value), Some(0)) + "\n");

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::field::{Findings, Path, list, text};
 use super::workload::{self, parsed};
-use super::{format, job_policy, selector};
+use super::{format, internal, job_policy, selector};
 
 const MOST_PARALLEL_INDEXES: i64 = 100_000;
 const MOST_FAILED_INDEXES: i64 = 100_000;
@@ -199,7 +199,7 @@ pub fn update(new: &Value, old: &Value, found: &mut Findings) {
     }
     fixed(is, was, "selector", at, found);
     if fixed_template(is, was, old) != was["template"] {
-        found.invalid(at.child("template"), &is["template"], IMMUTABLE);
+        found.invalid_shown(at.child("template"), &internal::template(&is["template"]), IMMUTABLE);
     }
     for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
         fixed(is, was, field, at, found);

@@ -27,11 +27,15 @@ pub fn create(pod: &Value, found: &mut Findings) {
 pub fn update(new: &Value, old: &Value, found: &mut Findings) {
     let at = Path::Root.child("spec");
     let (is, was) = (&new["spec"], &old["spec"]);
-    for containers in ["containers", "initContainers"] {
-        if list(is, containers).len() != list(was, containers).len() {
-            found.forbidden(at.child(containers), "pod updates may not add or remove containers");
-            return;
+    let mut differ = false;
+    for (field, name) in [("containers", "containers"), ("initContainers", "init containers")] {
+        if list(is, field).len() != list(was, field).len() {
+            found.forbidden(at.child(field), format_args!("pod updates may not add or remove {name}"));
+            differ = true;
         }
+    }
+    if differ {
+        return;
     }
     deadline(is, was, at.child("activeDeadlineSeconds"), found);
     if !added_only(is, was) {
@@ -45,10 +49,25 @@ pub fn update(new: &Value, old: &Value, found: &mut Findings) {
             found.forbidden(gates_at.index(index).child("name"), why);
         }
     }
-    if fixed(is) != fixed(was) && gates_kept(is, was) {
-        let diff = internal::difference("PodSpec", was, &unfixed(is, was));
-        found.forbidden(at, format_args!("{UNCHANGEABLE}\n{diff}"));
+    let mut munged = unchanged(is, was);
+    if !list(was, "schedulingGates").is_empty() {
+        narrowed(&mut munged, was, at, found);
     }
+    if munged != *was {
+        let difference = internal::difference("PodSpec", was, &munged);
+        found.forbidden(at, format_args!("{UNCHANGEABLE}\n{difference}"));
+    }
+}
+
+/// While a gate holds a pod back, where it may run can still be narrowed.
+fn narrowed(munged: &mut Value, was: &Value, at: Path<'_>, found: &mut Findings) {
+    let (is, had) = (&munged["nodeSelector"], was["nodeSelector"].as_object());
+    if had.into_iter().flatten().any(|(key, value)| is.get(key) != Some(value)) {
+        let why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
+        found.invalid(at.child("nodeSelector"), is, why);
+    }
+    put_back(munged, was, "nodeSelector");
+    put_back(munged, was, "affinity");
 }
 
 /// A deadline may be set or brought forward.
@@ -63,11 +82,6 @@ fn deadline(is: &Value, was: &Value, at: Path<'_>, found: &mut Findings) {
     }
 }
 
-fn gates_kept(is: &Value, was: &Value) -> bool {
-    let known = |gate: &Value| list(was, "schedulingGates").iter().any(|old| old["name"] == gate["name"]);
-    list(is, "schedulingGates").iter().all(known)
-}
-
 /// Whether all old tolerations are still there, but for their time.
 fn added_only(is: &Value, was: &Value) -> bool {
     let untimed = |toleration: &Value| {
@@ -79,38 +93,29 @@ fn added_only(is: &Value, was: &Value) -> bool {
     list(was, "tolerations").iter().all(|old| now.contains(&untimed(old)))
 }
 
-/// The new spec with the old values of what may change, so that the rest of the changes shows.
-fn unfixed(is: &Value, was: &Value) -> Value {
+/// The new spec with what may change put back as it was.
+fn unchanged(is: &Value, was: &Value) -> Value {
     let mut spec = is.clone();
-    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates", "terminationGracePeriodSeconds"] {
-        spec[field] = was[field].clone();
+    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
+        put_back(&mut spec, was, field);
+    }
+    let grace = "terminationGracePeriodSeconds";
+    if was[grace].as_i64().is_some_and(|seconds| seconds < 0) && spec[grace] == 1 {
+        put_back(&mut spec, was, grace);
     }
     for containers in ["containers", "initContainers"] {
-        for (container, old) in spec[containers].as_array_mut().into_iter().flatten().zip(list(was, containers)) {
-            container["image"] = old["image"].clone();
+        let now = spec.get_mut(containers).and_then(Value::as_array_mut);
+        for (container, old) in now.into_iter().flatten().zip(list(was, containers)) {
+            put_back(container, old, "image");
         }
     }
     spec
 }
 
-/// The spec without what may change.
-fn fixed(spec: &Value) -> Value {
-    let mut spec = spec.clone();
-    // While a gate holds the pod back, where it may run can still be narrowed.
-    let gated = !list(&spec, "schedulingGates").is_empty();
-    let Some(members) = spec.as_object_mut() else { return spec };
-    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates", "terminationGracePeriodSeconds"] {
-        members.remove(field);
-    }
-    if gated {
-        members.remove("nodeSelector");
-        members.remove("affinity");
-    }
-    for containers in ["containers", "initContainers"] {
-        let list = members.get_mut(containers).and_then(Value::as_array_mut);
-        for container in list.into_iter().flatten().filter_map(Value::as_object_mut) {
-            container.remove("image");
-        }
-    }
-    spec
+fn put_back(object: &mut Value, old: &Value, field: &str) {
+    let Some(members) = object.as_object_mut() else { return };
+    match old.get(field) {
+        Some(value) => members.insert(field.to_owned(), value.clone()),
+        None => members.remove(field),
+    };
 }
