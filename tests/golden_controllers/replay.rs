@@ -72,12 +72,12 @@ async fn replica_sets_move_as_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn stateful_sets_move_as_recorded() {
-    replay("statefulset.json", 0).await;
+    replay("statefulset.json", 213).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn daemon_sets_move_as_recorded() {
-    replay("daemonset.json", 0).await;
+    replay("daemonset.json", 128).await;
 }
 
 #[tokio::test(start_paused = true)]
