@@ -5,15 +5,14 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use windlass::cluster::registry::{Author, Registry, WriteOptions};
+use windlass::cluster::registry::{self, Registry};
 use windlass::cluster::server::pki::{Authority, Kubeconfig};
 use windlass::cluster::server::{Api, Identity, Metrics, NoNodes, Tokens, router, serve};
 use windlass::cluster::store::{Memory, Store};
-use windlass::object::{Clock, kinds};
+use windlass::object::Clock;
 use windlass::tasks::Tasks;
 
 /// A command that takes longer than this hangs.
@@ -63,11 +62,7 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         let (tasks, clock) = (Tasks::default(), Clock::start());
         let registry = Registry::new(Store::open(Memory, &tasks).unwrap(), clock);
-        for namespace in ["default", "kube-system"] {
-            let object = json!({"metadata": {"name": namespace}});
-            let author = Author::controller("test");
-            registry.create(&author, kinds::NAMESPACE, "", object, WriteOptions::default()).await.unwrap();
-        }
+        registry::bootstrap(&registry).await.unwrap();
         let (ready, is_ready) = watch::channel(true);
         let metrics = Metrics::default();
         metrics.observe_store(registry.store().clone());
