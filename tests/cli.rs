@@ -137,7 +137,11 @@ fn lint_knows_policies_and_needs_no_cluster() {
         windlass(dir.path(), dir.path(), &["lint", "--policies", &policy, path])
     };
     expect(lint(&example("no-privileged", "pass.yaml"), "no-privileged"), 0, &["0 errors"]);
-    expect(lint(&example("no-privileged", "fail.yaml"), "no-privileged"), 1, &["fail.yaml:", "policy no-privileged"]);
+    expect(
+        lint(&example("no-privileged", "fail.yaml"), "no-privileged"),
+        1,
+        &["fail.yaml:", "ValidatingAdmissionPolicy 'no-privileged'"],
+    );
     expect(windlass(dir.path(), dir.path(), &["lint", "nowhere"]), 2, &["nowhere"]);
 }
 

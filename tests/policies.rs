@@ -1,12 +1,16 @@
-//! Every policy of `policies/` lets its passing example through and refuses its failing one.
+//! Every policy of `policies/` lets its passing example through and refuses its failing one: for `windlass lint`, and for
+//! whoever writes to a cluster that has it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use windlass::object::kinds;
-use windlass::policy::{Effect, Operation, Policies, Request, Verdict};
+use windlass::cluster::registry::{self, Author, FieldValidation, Registry, Transaction, WriteOptions};
+use windlass::cluster::store::Store;
+use windlass::object::{ApiError, Clock, kinds};
+use windlass::sync;
+use windlass::tasks::Tasks;
 
 fn documents(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -20,55 +24,54 @@ fn folders() -> Vec<PathBuf> {
     found
 }
 
-fn policies(folder: &Path) -> Policies {
-    let manifests = documents(&folder.join("policy.yaml"));
-    let mut policies = Policies::default();
-    for manifest in manifests.iter().filter(|m| Policies::understands(m["kind"].as_str().unwrap())) {
-        let named = |kind: &str, name: &str| {
-            manifests.iter().find(|m| m["kind"] == kind && m["metadata"]["name"] == name).cloned()
-        };
-        policies.add(manifest, named).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+fn create(transaction: &mut Transaction, object: &Value) -> Result<(), ApiError> {
+    let text = |name: &str| object[name].as_str().unwrap();
+    let kind = kinds::by_manifest(text("apiVersion"), text("kind")).unwrap();
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+    let options = WriteOptions { validation: FieldValidation::Strict, ..WriteOptions::default() };
+    transaction.create(kind, namespace, object.clone(), options)
+}
+
+/// What creating the examples in a cluster with the policy is answered.
+async fn written(policy: &[Value], example: &[Value]) -> Result<(), ApiError> {
+    let tasks = Tasks::default();
+    let registry = Registry::new(Store::in_memory(&tasks), Clock::start());
+    registry::bootstrap(&registry).await.unwrap();
+    let mut transaction = registry.begin(&Author { user: "windlass-sync".into(), ..Author::default() });
+    for object in policy {
+        create(&mut transaction, object).unwrap_or_else(|refused| panic!("{refused}"));
     }
-    policies
+    let outcome = example.iter().try_for_each(|object| create(&mut transaction, object));
+    tasks.stop().await;
+    outcome
 }
 
-fn review(policies: &Policies, example: &Path) -> Vec<Verdict> {
-    let objects = documents(example);
-    let judge = |object: &Value| {
-        let kind = kinds::by_manifest(object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap());
-        policies.review(&Request {
-            kind: kind.unwrap(),
-            operation: Operation::Create,
-            object: Some(object),
-            old: None,
-            namespace: None,
-            user: "test",
-            groups: &[],
-        })
-    };
-    objects.iter().flat_map(judge).collect()
+async fn linted(policy: &[Value], example: &Path) -> Vec<String> {
+    let rendered = sync::render::directory(example, "default").unwrap();
+    let linted = sync::lint(&rendered, policy).await.unwrap();
+    linted.errors.iter().map(ToString::to_string).collect()
 }
 
-#[test]
-fn every_policy_tells_its_examples_apart() {
+#[tokio::test]
+async fn every_policy_tells_its_examples_apart() {
     let folders = folders();
-    assert!(folders.len() >= 10, "only {} policies", folders.len());
+    assert!(folders.len() >= 11, "only {} policies", folders.len());
     for folder in folders {
-        let policies = policies(&folder);
-        assert!(!policies.is_empty(), "{} binds no policy", folder.display());
-        assert_eq!(
-            review(&policies, &folder.join("pass.yaml")),
-            [],
-            "{} refuses its passing example",
-            folder.display()
-        );
-        let refused = review(&policies, &folder.join("fail.yaml"));
         let name = folder.file_name().unwrap().to_str().unwrap();
-        let expected = |verdict: &Verdict| {
-            // The policy itself must speak, not an expression that cannot be evaluated.
-            verdict.policy == name && verdict.effect == Effect::Deny && !verdict.message.contains("cannot be evaluated")
+        let (pass, fail) = (folder.join("pass.yaml"), folder.join("fail.yaml"));
+        let policy = documents(&folder.join("policy.yaml"));
+        assert_eq!(written(&policy, &documents(&pass)).await, Ok(()), "{name} refuses its passing example");
+        assert_eq!(linted(&policy, &pass).await, [""; 0], "{name} does not lint its passing example");
+
+        // The policy itself must speak, not an expression that cannot be evaluated.
+        let speaks = |said: &str| {
+            let said_by = format!("ValidatingAdmissionPolicy '{name}' with binding '{name}' denied request: ");
+            said.contains(&said_by) && !said.contains("resulted in error") && !said.contains("failed to configure")
         };
-        assert!(!refused.is_empty() && refused.iter().all(expected), "{name}: {refused:?}");
+        let refused = written(&policy, &documents(&fail)).await.expect_err(name);
+        assert!(speaks(&refused.message), "{name}: {refused}");
+        let errors = linted(&policy, &fail).await;
+        assert!(!errors.is_empty() && errors.iter().all(|error| speaks(error)), "{name}: {errors:?}");
     }
 }
 

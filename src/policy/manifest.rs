@@ -1,195 +1,160 @@
-//! Reads `ValidatingAdmissionPolicy` and `ValidatingAdmissionPolicyBinding` manifests
+//! Reads `ValidatingAdmissionPolicy` and `ValidatingAdmissionPolicyBinding` objects
 //! (admissionregistration.k8s.io/v1) into policies that can be asked.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use k8s_openapi::api::admissionregistration::v1 as api;
 use serde_json::Value;
 
-use super::expression::{BadExpression, Expression};
+use super::expression::{BadExpression, Expression, Machine};
+use super::matching::Matching;
 use super::review::Effect;
 use crate::object::selector::{BadSelector, Selector};
+use crate::object::{Kind, Reason, kinds};
 
-/// The policies in force, and the parameters that they refer to.
+/// The policies in force.
 #[derive(Default)]
 pub struct Policies {
     pub(super) policies: BTreeMap<String, Policy>,
-    pub(super) bindings: Vec<Binding>,
+    /// By policy, then by their own name.
+    pub(super) bindings: BTreeMap<(String, String), Binding>,
+    /// Asked by one request at a time.
+    pub(super) machine: Mutex<Machine>,
 }
 
+/// Expressions that do not compile fail at each request that they are asked about, as in Kubernetes.
+pub(super) type Compiled = Result<Expression, BadExpression>;
+
 pub(super) struct Policy {
-    pub rules: Vec<Rule>,
-    pub namespaces: Selector,
-    pub objects: Selector,
-    pub conditions: Vec<Expression>,
-    pub variables: Vec<(String, Expression)>,
+    pub matching: Result<Matching, BadSelector>,
+    pub conditions: Vec<(String, Compiled)>,
+    pub variables: Vec<(String, Compiled)>,
     pub validations: Vec<Validation>,
     /// `failurePolicy: Fail`, the default: an expression that cannot be evaluated counts as a violation.
     pub fail_closed: bool,
+    pub params: Option<ParamKind>,
 }
 
-/// Which requests a policy is about; `*` stands for all.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Rule {
-    pub groups: Vec<String>,
-    pub versions: Vec<String>,
-    pub resources: Vec<String>,
-    pub operations: Vec<String>,
+pub(super) struct ParamKind {
+    pub api_version: String,
+    pub kind: String,
 }
 
 pub(super) struct Validation {
-    pub expression: Expression,
-    pub message: Option<String>,
-    pub message_expression: Option<Expression>,
+    pub expression: Compiled,
+    pub text: String,
+    pub message: String,
+    pub message_expression: Option<Compiled>,
+    pub reason: Reason,
 }
 
 pub(super) struct Binding {
-    pub policy: String,
     pub effects: Vec<Effect>,
-    pub rules: Vec<Rule>,
-    pub namespaces: Selector,
-    pub objects: Selector,
-    /// The object that the policy knows as `params`.
-    pub params: Option<Value>,
+    pub matching: Result<Matching, BadSelector>,
+    pub params: Option<ParamRef>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum BadPolicy {
-    #[error("the policy does not read as a {kind}: {source}")]
-    Shape { kind: String, source: serde_json::Error },
-    #[error("{field}: {source}")]
-    Expression { field: String, source: BadExpression },
-    #[error("{field}: {source}")]
-    Selector { field: String, source: BadSelector },
-    #[error("spec.validationActions: {0:?} is none of Deny, Warn, Audit")]
-    Action(String),
-    #[error("a {0} is neither a policy nor the binding of one")]
-    Kind(String),
+/// Which objects a policy knows as `params`, one after another.
+pub(super) struct ParamRef {
+    pub namespace: String,
+    pub chosen: Result<Chosen, BadSelector>,
+    pub absent_denies: bool,
 }
 
-const POLICY: &str = "ValidatingAdmissionPolicy";
-const BINDING: &str = "ValidatingAdmissionPolicyBinding";
+pub(super) enum Chosen {
+    Named(String),
+    Selected(Selector),
+}
+
+/// Whether objects of the kind are policies or bindings of them. No policy is about these: it could not be undone.
+pub fn is_policy(kind: &Kind) -> bool {
+    kind == kinds::ADMISSION_POLICY || kind == kinds::ADMISSION_BINDING
+}
 
 impl Policies {
-    /// Whether a manifest of this kind is for `add`.
-    pub fn understands(kind: &str) -> bool {
-        kind == POLICY || kind == BINDING
-    }
-
+    /// Nothing holds anywhere.
     pub fn is_empty(&self) -> bool {
         self.bindings.is_empty()
     }
 
-    /// Takes a policy or a binding; `params` finds the object that a binding refers to by kind and name.
-    ///
-    /// # Errors
-    /// When the manifest cannot be understood; nothing was added then.
-    pub fn add(&mut self, manifest: &Value, params: impl Fn(&str, &str) -> Option<Value>) -> Result<(), BadPolicy> {
-        let shape = |source| BadPolicy::Shape { kind: manifest["kind"].as_str().unwrap_or_default().into(), source };
-        match manifest["kind"].as_str() {
-            Some(POLICY) => {
-                let policy: api::ValidatingAdmissionPolicy = serde_json::from_value(manifest.clone()).map_err(shape)?;
-                let name = policy.metadata.name.clone().unwrap_or_default();
-                self.policies.insert(name, read_policy(policy)?);
+    /// Takes a policy or a binding; objects of other kinds, and those that do not decode, are none.
+    pub fn add(&mut self, object: &Value) {
+        match object["kind"].as_str() {
+            Some("ValidatingAdmissionPolicy") => {
+                if let Some((name, policy)) = read_policy(object) {
+                    self.policies.insert(name, policy);
+                }
             }
-            Some(BINDING) => {
-                let binding: api::ValidatingAdmissionPolicyBinding =
-                    serde_json::from_value(manifest.clone()).map_err(shape)?;
-                self.bindings.push(read_binding(binding, params)?);
+            Some("ValidatingAdmissionPolicyBinding") => {
+                if let Some((name, policy, binding)) = read_binding(object) {
+                    self.bindings.insert((policy, name), binding);
+                }
             }
-            other => return Err(BadPolicy::Kind(other.unwrap_or_default().into())),
+            _ => {}
         }
-        Ok(())
-    }
-
-    /// Makes every policy that no binding names hold everywhere, and deny.
-    pub fn bind_the_unbound(&mut self) {
-        let unbound = self.policies.keys().filter(|name| !self.bindings.iter().any(|b| b.policy == **name));
-        let everywhere = |name: &String| Binding {
-            policy: name.clone(),
-            effects: vec![Effect::Deny],
-            rules: Vec::new(),
-            namespaces: Selector::everything(),
-            objects: Selector::everything(),
-            params: None,
-        };
-        let added: Vec<_> = unbound.map(everywhere).collect();
-        self.bindings.extend(added);
     }
 }
 
-fn read_policy(policy: api::ValidatingAdmissionPolicy) -> Result<Policy, BadPolicy> {
+fn read_policy(object: &Value) -> Option<(String, Policy)> {
+    let policy: api::ValidatingAdmissionPolicy = serde_json::from_value(object.clone()).ok()?;
     let spec = policy.spec.unwrap_or_default();
-    let (rules, namespaces, objects) = read_match(spec.match_constraints, "spec.matchConstraints")?;
-    let conditions = spec.match_conditions.into_iter().flatten().enumerate();
-    let variables = spec.variables.into_iter().flatten().enumerate();
-    let validations = spec.validations.into_iter().flatten().enumerate();
-    Ok(Policy {
-        rules,
-        namespaces,
-        objects,
-        conditions: conditions
-            .map(|(i, c)| compile(&c.expression, || format!("spec.matchConditions[{i}].expression")))
-            .collect::<Result<_, _>>()?,
-        variables: variables
-            .map(|(i, v)| Ok((v.name, compile(&v.expression, || format!("spec.variables[{i}].expression"))?)))
-            .collect::<Result<_, BadPolicy>>()?,
-        validations: validations.map(|(i, v)| read_validation(i, v)).collect::<Result<_, _>>()?,
+    let mut variables: Vec<(String, Compiled)> = Vec::new();
+    let mut known: Vec<String> = Vec::new();
+    for variable in spec.variables.into_iter().flatten() {
+        // A variable can use those before it.
+        variables.push((variable.name.clone(), Expression::compile(&variable.expression, Some(&known))));
+        known.push(variable.name);
+    }
+    let conditions = spec.match_conditions.into_iter().flatten();
+    let conditions = conditions.map(|c| (c.name, Expression::compile(&c.expression, Some(&known)))).collect();
+    let validations = spec.validations.into_iter().flatten();
+    let policy_read = Policy {
+        matching: Matching::read(spec.match_constraints),
+        conditions,
+        validations: validations.map(|validation| read_validation(validation, &known)).collect(),
+        variables,
         fail_closed: spec.failure_policy.as_deref() != Some("Ignore"),
-    })
+        params: spec.param_kind.map(|named| ParamKind {
+            api_version: named.api_version.unwrap_or_default(),
+            kind: named.kind.unwrap_or_default(),
+        }),
+    };
+    Some((policy.metadata.name.unwrap_or_default(), policy_read))
 }
 
-fn read_validation(index: usize, validation: api::Validation) -> Result<Validation, BadPolicy> {
-    let field = |name: &str| format!("spec.validations[{index}].{name}");
-    let message_expression = validation.message_expression.filter(|text| !text.is_empty());
-    Ok(Validation {
-        expression: compile(&validation.expression, || field("expression"))?,
-        message: validation.message.filter(|text| !text.is_empty()),
-        message_expression: message_expression.map(|text| compile(&text, || field("messageExpression"))).transpose()?,
-    })
+fn read_validation(validation: api::Validation, variables: &[String]) -> Validation {
+    let message_expression = validation.message_expression.filter(|text| !text.trim().is_empty());
+    Validation {
+        expression: Expression::compile(&validation.expression, Some(variables)),
+        text: validation.expression.trim().to_owned(),
+        message: validation.message.unwrap_or_default().trim().to_owned(),
+        message_expression: message_expression.map(|text| Expression::compile(&text, Some(variables))),
+        reason: match validation.reason.as_deref() {
+            Some("Unauthorized") => Reason::Unauthorized,
+            Some("Forbidden") => Reason::Forbidden,
+            Some("RequestEntityTooLarge") => Reason::RequestEntityTooLarge,
+            _ => Reason::Invalid,
+        },
+    }
 }
 
-fn read_binding(
-    binding: api::ValidatingAdmissionPolicyBinding,
-    params: impl Fn(&str, &str) -> Option<Value>,
-) -> Result<Binding, BadPolicy> {
+fn read_binding(object: &Value) -> Option<(String, String, Binding)> {
+    let binding: api::ValidatingAdmissionPolicyBinding = serde_json::from_value(object.clone()).ok()?;
     let spec = binding.spec.unwrap_or_default();
-    let (rules, namespaces, objects) = read_match(spec.match_resources, "spec.matchResources")?;
-    let action = |name: String| Effect::parse(&name).ok_or(BadPolicy::Action(name));
-    let reference = spec.param_ref.and_then(|reference| reference.name);
-    Ok(Binding {
-        policy: spec.policy_name.unwrap_or_default(),
-        effects: spec.validation_actions.into_iter().flatten().map(action).collect::<Result<_, _>>()?,
-        rules,
-        namespaces,
-        objects,
-        params: reference.and_then(|name| params("ConfigMap", &name)),
-    })
-}
-
-fn read_match(
-    constraints: Option<api::MatchResources>,
-    field: &str,
-) -> Result<(Vec<Rule>, Selector, Selector), BadPolicy> {
-    let constraints = constraints.unwrap_or_default();
-    let selector = |selector: Option<_>, name: &str| match selector {
-        None => Ok(Selector::everything()),
-        Some(selector) => Selector::of_workload(&selector)
-            .map_err(|source| BadPolicy::Selector { field: format!("{field}.{name}"), source }),
+    let actions = spec.validation_actions.into_iter().flatten();
+    let params = spec.param_ref.map(|reference| ParamRef {
+        namespace: reference.namespace.unwrap_or_default(),
+        chosen: match reference.name.filter(|name| !name.is_empty()) {
+            Some(name) => Ok(Chosen::Named(name)),
+            None => Selector::of_workload(&reference.selector.unwrap_or_default()).map(Chosen::Selected),
+        },
+        absent_denies: reference.parameter_not_found_action.as_deref() != Some("Allow"),
+    });
+    let read = Binding {
+        effects: actions.filter_map(|name| Effect::parse(&name)).collect(),
+        matching: Matching::read(spec.match_resources),
+        params,
     };
-    let rule = |rule: api::NamedRuleWithOperations| Rule {
-        groups: rule.api_groups.unwrap_or_default(),
-        versions: rule.api_versions.unwrap_or_default(),
-        resources: rule.resources.unwrap_or_default(),
-        operations: rule.operations.unwrap_or_default(),
-    };
-    Ok((
-        constraints.resource_rules.into_iter().flatten().map(rule).collect(),
-        selector(constraints.namespace_selector, "namespaceSelector")?,
-        selector(constraints.object_selector, "objectSelector")?,
-    ))
-}
-
-fn compile(text: &str, field: impl Fn() -> String) -> Result<Expression, BadPolicy> {
-    Expression::compile(text).map_err(|source| BadPolicy::Expression { field: field(), source })
+    Some((binding.metadata.name.unwrap_or_default(), spec.policy_name.unwrap_or_default(), read))
 }

@@ -58,13 +58,13 @@ mod tests {
         }
         let rendered = render::directory(root.path(), "default").unwrap();
         assert_eq!(rendered.documents.len(), 5);
-        assert_eq!(lint(&rendered).await.unwrap(), []);
+        assert_eq!(lint(&rendered, &[]).await.unwrap().errors, []);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_strategies_are_without_fault() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("repo-example/strategies");
         let rendered = render::directory(&root, "default").unwrap();
-        assert_eq!(lint(&rendered).await.unwrap(), []);
+        assert_eq!(lint(&rendered, &[]).await.unwrap().errors, []);
     }
 }

@@ -48,7 +48,7 @@ mod tracking;
 #[cfg(test)]
 mod tests;
 
-pub use lint::lint;
+pub use lint::{Linted, lint};
 pub use mirror::RepoLocation;
 pub use reader::at_revision;
 pub use request::{PlanRequest, PostedDocument};

@@ -8,6 +8,7 @@ use super::definitions;
 use super::names;
 use super::options::WriteOptions;
 use super::ownership;
+use super::policies::Judged;
 use super::request;
 use super::strategy::{self, Generation, Strategy};
 use super::transaction::{NamespaceState, Transaction};
@@ -15,6 +16,7 @@ use super::update::Owned;
 use super::warnings;
 use crate::object::custom::Described;
 use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds};
+use crate::policy::Operation;
 
 /// How often a generated name that is taken is drawn anew.
 const DRAWS: usize = 8;
@@ -94,6 +96,8 @@ impl Transaction {
             return Err(ApiError::invalid(kind, &name, causes));
         }
         let key = ObjectKey::new(kind, namespace, name);
+        let operation = Operation::Create;
+        self.judge(&Judged { key: &key, subresource: "", operation, object: Some(&object), old: None })?;
         if self.exists(&key) {
             return Err(self.already_exists(&key));
         }

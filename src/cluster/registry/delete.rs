@@ -5,10 +5,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::options::{DeleteOptions, Preconditions, Propagation};
+use super::policies::Judged;
 use super::strategy;
 use super::transaction::Transaction;
 use crate::object::error::About;
 use crate::object::{ApiError, ObjectKey, Reason, SYSTEM_NAMESPACE, kinds};
+use crate::policy::Operation;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -35,6 +37,15 @@ impl Transaction {
         if key.kind == kinds::NAMESPACE && IMMORTAL.contains(&key.name.as_str()) {
             return Err(ApiError::forbidden(key.kind, &key.name, "this namespace may not be deleted"));
         }
+        let current = self.require(key)?;
+        check_preconditions(key, &options.preconditions, &current)?;
+        let operation = Operation::Delete;
+        self.judge(&Judged { key, subresource: "", operation, object: None, old: Some(&current) })?;
+        self.delete_allowed(key, options)
+    }
+
+    /// Deletes what policies were asked about.
+    pub(super) fn delete_allowed(&mut self, key: &ObjectKey, options: &DeleteOptions) -> Result<(), ApiError> {
         let current = self.require(key)?;
         check_preconditions(key, &options.preconditions, &current)?;
         let mut next = current.clone();

@@ -6,10 +6,12 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use serde_json::{Value, json};
 
 use super::options::{DeleteOptions, Target, WriteOptions};
+use super::policies::Judged;
 use super::strategy;
 use super::transaction::Transaction;
 use crate::object::selector::Selector;
 use crate::object::{ApiError, Cause, ObjectKey, Reason, kinds};
+use crate::policy::Operation;
 
 const REFUSED: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
 /// Evictions that may wait to be confirmed by the controller.
@@ -25,6 +27,8 @@ impl Transaction {
             return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
         }
         let pod = self.require(key)?;
+        let operation = Operation::Create;
+        self.judge(&Judged { key, subresource: "eviction", operation, object: Some(eviction), old: None })?;
         if !is_beyond_protection(&pod) {
             match self.budgets_of(key, &pod)?.as_slice() {
                 [] => {}
@@ -36,7 +40,7 @@ impl Transaction {
             }
         }
         self.mark_disrupted(key, pod)?;
-        self.delete(key, options)?;
+        self.delete_allowed(key, options)?;
         self.answer_with(super::pods::success());
         Ok(())
     }

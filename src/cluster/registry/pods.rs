@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::ownership;
+use super::policies::Judged;
 use super::strategy;
 use super::transaction::Transaction;
 use crate::object::error::About;
 use crate::object::{ApiError, ObjectKey, Reason, kinds};
+use crate::policy::Operation;
 
 impl Transaction {
     /// `pods/binding`: puts the pod on a node, once and for all.
@@ -25,6 +27,10 @@ impl Transaction {
         if pod["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
             return refused(format!("pod {} has non-empty .spec.schedulingGates", key.name));
         }
+        let binding = json!({"apiVersion": "v1", "kind": "Binding",
+            "metadata": {"name": key.name, "namespace": key.namespace}, "target": {"kind": "Node", "name": node}});
+        let operation = Operation::Create;
+        self.judge(&Judged { key, subresource: "binding", operation, object: Some(&binding), old: None })?;
         let mut next = pod.clone();
         next["spec"]["nodeName"] = json!(node);
         set_scheduled(&mut next, self.now);

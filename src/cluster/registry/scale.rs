@@ -10,6 +10,7 @@ use super::request;
 use super::transaction::Transaction;
 use super::update::Owned;
 use crate::object::custom::Described;
+use crate::object::kinds::Subresource;
 use crate::object::{ApiError, Cause, ObjectKey, Reason};
 
 const SCALE: &str = "scale";
@@ -123,7 +124,8 @@ impl Transaction {
     /// Puts a workload whose owners are worked out.
     fn scaled(&mut self, key: &ObjectKey, current: &Value, mut next: Value) -> Result<(), ApiError> {
         ownership::forget_time(&mut next, &self.author, SCALE);
-        self.replace(&Target::from(key.clone()), current, next, Owned::Stated)?;
+        let target = Target { key: key.clone(), subresource: Some(Subresource::Scale) };
+        self.replace(&target, current, next, Owned::Stated)?;
         let workload = self.require(key)?;
         let answer = of(self.kinds().describe(key.kind), &workload)?;
         self.answer_with(answer);

@@ -11,11 +11,13 @@ use serde_json::Value;
 
 use super::author::Author;
 use super::ownership;
+use super::policies::{Finding, PolicyCache};
 use super::services::{InUse, ServiceRange};
 use super::verbs::{Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
 use crate::object::kinds::{self, Kind};
 use crate::object::{ApiError, Draft, Kinds, Object, ObjectKey, Reason, Revision};
+use crate::policy::{Effect, Policies};
 
 pub struct Transaction {
     store: Store,
@@ -26,6 +28,13 @@ pub struct Transaction {
     pub(super) services: Arc<ServiceRange>,
     /// Pods that are created are given their service account.
     pub(super) accounts: bool,
+    pub(super) policy_cache: Arc<PolicyCache>,
+    /// The policies that the steps so far leave; worked out at the first step that asks.
+    pub(super) in_force: Option<Arc<Policies>>,
+    /// What policies said about the steps.
+    pub(super) findings: Vec<Finding>,
+    /// The caller means to store nothing; policies can see it.
+    pub(super) dry_run: bool,
     /// Addresses and ports of Services, counted at the first step that needs one.
     pub(super) in_use: Option<InUse>,
     /// A step took an address or a port that was free.
@@ -78,6 +87,7 @@ impl Transaction {
         author: Author,
         services: Arc<ServiceRange>,
         accounts: bool,
+        policy_cache: Arc<PolicyCache>,
     ) -> Self {
         let kinds = base.kinds().clone();
         Self {
@@ -88,6 +98,10 @@ impl Transaction {
             random: fastrand::Rng::new(),
             services,
             accounts,
+            policy_cache,
+            in_force: None,
+            findings: Vec::new(),
+            dry_run: false,
             in_use: None,
             allocated: false,
             pending: BTreeMap::new(),
@@ -203,6 +217,7 @@ impl Transaction {
         if step.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             self.definition_stepped(&step);
         }
+        self.forget_policies(step.key.kind);
         self.last = Some(step.key.clone());
         self.answer = None;
         self.pending.insert(step.key.clone(), step);
@@ -229,6 +244,9 @@ impl Transaction {
     /// # Errors
     /// `Conflict` when the state that the steps were computed from has moved; nothing was stored then.
     pub async fn commit(self) -> Result<Vec<Arc<Object>>, ApiError> {
+        for Finding { key, verdict } in self.findings.iter().filter(|f| f.verdict.effect == Effect::Audit) {
+            tracing::info!(%key, user = self.author.user, policy = verdict.policy, why = verdict.message, "policy violated");
+        }
         let mut ops = Vec::new();
         for step in self.pending.into_values() {
             let expect = step.before.as_ref().map_or(Precondition::Absent, |o| Precondition::At(o.meta.revision));
@@ -284,8 +302,8 @@ impl Transaction {
 
     pub(super) async fn finish_delete(self, dry_run: bool) -> Result<Deleted, ApiError> {
         let gone = self.last.as_ref().and_then(|key| self.pending.get(key)).is_none_or(|step| step.after.is_none());
-        let written = self.finish_one(dry_run).await?.object;
-        Ok(if gone { Deleted::Gone(written) } else { Deleted::Pending(written) })
+        let Written { object, warnings, .. } = self.finish_one(dry_run).await?;
+        Ok(Deleted { object, gone, warnings })
     }
 }
 

@@ -8,13 +8,16 @@ use super::custom;
 use super::definitions;
 use super::options::{Target, WriteOptions};
 use super::ownership;
+use super::policies::Judged;
 use super::request;
+use super::scale;
 use super::strategy::{StatusScope, Strategy};
 use super::transaction::Transaction;
 use super::validation;
 use super::warnings;
 use crate::object::kinds::Subresource;
 use crate::object::{ApiError, ObjectKey, Reason, kinds};
+use crate::policy::Operation;
 
 /// Metadata that an update keeps when the request leaves it out.
 const KEPT: &[&str] = &["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"];
@@ -102,8 +105,8 @@ impl Transaction {
         if key.kind == kinds::SERVICE && target.subresource.is_none() {
             self.allocate(&mut next, Some(current))?;
         }
-        let specified = matches!(target.subresource, None | Some(Subresource::EphemeralContainers));
-        if specified && strategy.counts(&next, current) {
+        let counted = [None, Some(Subresource::EphemeralContainers), Some(Subresource::Scale)];
+        if counted.contains(&target.subresource) && strategy.counts(&next, current) {
             let generation = current["metadata"]["generation"].as_i64().unwrap_or(0);
             next["metadata"]["generation"] = json!(generation + 1);
         }
@@ -123,7 +126,14 @@ impl Transaction {
             self.check_limits(key.kind, &next, Some(current))?;
             self.charge_quotas(key.kind, &next, Some(current))?;
         }
-        if target.subresource.is_none() {
+        if target.subresource == Some(Subresource::Scale) {
+            let of = |workload| scale::of(self.kinds().describe(key.kind), workload);
+            let (asked, had) = (of(&next)?, of(current)?);
+            self.judge_update(key, "scale", &asked, &had)?;
+        } else {
+            self.judge_update(key, target.subresource.map_or("", Subresource::as_str), &next, current)?;
+        }
+        if matches!(target.subresource, None | Some(Subresource::Scale)) {
             self.warn(warnings::update(key.kind, &next, current));
         }
         if key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
@@ -131,6 +141,22 @@ impl Transaction {
         }
         self.put_or_finish(key, next);
         Ok(())
+    }
+
+    /// Asks policies about a change. What changes nothing is not judged: a policy that came later must not keep an
+    /// object from being looked at.
+    pub(super) fn judge_update(
+        &mut self,
+        key: &ObjectKey,
+        subresource: &str,
+        next: &Value,
+        current: &Value,
+    ) -> Result<(), ApiError> {
+        if self.policies().is_empty() || ownership::same(current, next) {
+            return Ok(());
+        }
+        let operation = Operation::Update;
+        self.judge(&Judged { key, subresource, operation, object: Some(next), old: Some(current) })
     }
 
     /// Puts the object, or removes it when it was only held by finalizers and holds none any more.
@@ -159,6 +185,7 @@ impl Transaction {
             _ => next["spec"] = json!({}),
         }
         ownership::record_update(key.kind.into(), &current, &mut next, &self.author, Some("finalize"), self.now);
+        self.judge_update(key, "finalize", &next, &current)?;
         self.put_or_finish(key, next);
         Ok(())
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::author::Author;
 use super::options::{DeleteOptions, Patch, Target, WriteOptions};
+use super::policies::PolicyCache;
 use super::scale;
 use super::services::ServiceRange;
 use super::transaction::Transaction;
@@ -23,6 +24,7 @@ pub struct Registry {
     clock: Clock,
     services: Arc<ServiceRange>,
     accounts: bool,
+    policies: Arc<PolicyCache>,
 }
 
 /// The outcome of a create, update or patch.
@@ -44,17 +46,20 @@ impl Written {
     }
 }
 
+/// The outcome of a delete.
 #[derive(Clone, Debug)]
-pub enum Deleted {
-    /// It is gone; this was its last state.
-    Gone(Arc<Object>),
-    /// It waits for its grace period, its finalizers or its dependents.
-    Pending(Arc<Object>),
+pub struct Deleted {
+    /// Its state now, or the last one that it had.
+    pub object: Arc<Object>,
+    /// Otherwise it waits for its grace period, its finalizers or its dependents.
+    pub gone: bool,
+    /// For the Warning header.
+    pub warnings: Vec<String>,
 }
 
 impl Registry {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, services: Arc::default(), accounts: false }
+        Self { store, clock, services: Arc::default(), accounts: false, policies: Arc::default() }
     }
 
     /// The same registry with another range of cluster IPs and node ports; for the start of the program.
@@ -104,7 +109,8 @@ impl Registry {
     /// Starts a transaction on the latest state.
     pub fn begin(&self, author: &Author) -> Transaction {
         let (base, now) = (self.snapshot(), self.clock.now());
-        Transaction::new(self.store.clone(), base, now, author.clone(), self.services.clone(), self.accounts)
+        let (services, policies) = (self.services.clone(), self.policies.clone());
+        Transaction::new(self.store.clone(), base, now, author.clone(), services, self.accounts, policies)
     }
 
     /// # Errors
@@ -149,6 +155,7 @@ impl Registry {
     pub async fn delete(&self, author: &Author, key: &ObjectKey, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         for _ in 1..TRIES {
             let mut transaction = self.begin(author);
+            transaction.dry_run = options.dry_run;
             transaction.delete(key, options)?;
             match transaction.finish_delete(options.dry_run).await {
                 Err(error) if error.reason == Reason::Conflict => {}
@@ -173,6 +180,7 @@ impl Registry {
         let mut lost = None;
         for _ in 0..TRIES {
             let mut transaction = self.begin(author);
+            transaction.dry_run = options.dry_run;
             let chosen: Vec<Arc<Object>> =
                 transaction.base.list(kind, namespace).filter(|object| selects(object)).cloned().collect();
             for object in &chosen {
@@ -226,6 +234,7 @@ impl Registry {
         let mut lost = None;
         for _ in 0..TRIES {
             let mut transaction = self.begin(author);
+            transaction.dry_run = dry_run;
             // A conflict here is about the version that the caller named; only a lost race is worth another try.
             step(&mut transaction)?;
             match transaction.finish_one(dry_run).await {

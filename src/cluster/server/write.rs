@@ -142,21 +142,15 @@ pub async fn delete(server: &Server, key: &ObjectKey, request: Request) -> Resul
     let (parts, bytes) = body::read(request).await?;
     let write = WriteRequest::of(&parts)?;
     let options = delete_options(&parts, &write, &bytes)?;
-    match server.registry.delete(&write.author, key, &options).await? {
-        // Pods are shown as they were; of all other kinds the Status of the deletion.
-        Deleted::Gone(object) if key.kind != kinds::POD => Ok(answer::gone(&object)),
-        Deleted::Gone(object) | Deleted::Pending(object) => {
-            let now = server.registry.clock().now();
-            Ok(answer::object(
-                StatusCode::OK,
-                server.registry.snapshot().kinds(),
-                &object,
-                write.form,
-                write.include,
-                now,
-            ))
-        }
-    }
+    let Deleted { object, gone, warnings } = server.registry.delete(&write.author, key, &options).await?;
+    // Pods are shown as they were; of all other kinds the Status of the deletion.
+    let response = if gone && key.kind != kinds::POD {
+        answer::gone(&object)
+    } else {
+        let (snapshot, now) = (server.registry.snapshot(), server.registry.clock().now());
+        answer::object(StatusCode::OK, snapshot.kinds(), &object, write.form, write.include, now)
+    };
+    Ok(answer::warn(response, &warnings))
 }
 
 /// Deletes what a list with the same selectors would show; the answer is that list.

@@ -1,6 +1,7 @@
 //! The registry's rules, each through the door that clients use, over a store in memory.
 
 mod deletion;
+mod policies;
 mod steps;
 mod updates;
 

@@ -128,10 +128,10 @@ fn expression(given: &str, missing: &str, at: Path<'_>, found: &mut Findings) ->
         found.required(at, missing);
         return false;
     }
-    match Expression::compile(given) {
+    match Expression::compile(given, None) {
         Ok(_) => true,
         Err(error) => {
-            found.invalid_text(at, given, format_args!("compilation failed: {error}"));
+            found.invalid_text(at, given, error);
             false
         }
     }
