@@ -24,7 +24,7 @@ impl Worker {
         let finalizers = application.metadata.finalizers.clone().unwrap_or_default();
         let Some(ours) = finalizers.iter().find(|name| is_ours(name)) else { return };
         let propagation = if ours.ends_with("/background") { Propagation::Background } else { Propagation::Foreground };
-        let inventory = tracking::inventory(&application.status);
+        let inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
         self.own(inventory.iter().cloned().collect());
         match self.delete_all(inventory, propagation).await {
             Ok(true) => {

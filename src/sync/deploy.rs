@@ -122,7 +122,9 @@ impl Worker {
         drop(slot);
         let _tool = if begun.needs_tools() { Some(shared.tool_slots.acquire().await) } else { None };
         let (sources, settings, tools) = (self.sources.clone(), settings.clone(), shared.tools.clone());
-        blocking(move || begun.finish(&sources, &settings, &tools)).await.map(Some)
+        let mut desired = blocking(move || begun.finish(&sources, &settings, &tools)).await?;
+        desired.resolve(self.shared.registry.snapshot().kinds());
+        Ok(Some(desired))
     }
 
     async fn follow(&mut self, desired: Desired, settings: &Arc<Settings>, trigger: &Trigger, started: Timestamp) {
@@ -191,8 +193,9 @@ impl Worker {
         let rendered = &desired.rendered;
         if !rendered.errors.is_empty() {
             // What an object of a whole file needs may stand in a broken one, so only its own fields are looked at.
-            let unknown =
-                self.placed(desired, rendered.documents.iter().flat_map(stage::unknown_fields).collect()).await;
+            let live = self.shared.registry.snapshot();
+            let unknown = rendered.documents.iter().flat_map(|document| stage::unknown_fields(live.kinds(), document));
+            let unknown = self.placed(desired, unknown.collect()).await;
             let mut errors: Vec<_> = rendered.errors.iter().cloned().chain(unknown).collect();
             errors.sort();
             return Err(Failure::Commit(status::COMPARISON_ERROR, errors));
@@ -202,7 +205,7 @@ impl Worker {
                 tokio::time::sleep(Duration::from_millis(u64::from(race) * 5)).await;
             }
             let application = self.application().await.map_err(Failure::Store)?;
-            let inventory = tracking::inventory(&application.status);
+            let inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
             let wish = wish(&application);
             if matches!(wish, Wish::Sync { prune: true }) {
                 guard(&application, desired, &inventory)?;
@@ -285,6 +288,7 @@ impl Worker {
         let spec = self.spec.clone().unwrap_or_default();
         self.write_status(|old, now| {
             let compared = Compared {
+                kinds: live.kinds(),
                 commit: desired.commit(),
                 revisions: &revisions,
                 spec: &spec,
@@ -331,7 +335,7 @@ impl Worker {
         let changed = outcome::changed(&transaction);
         let keys = outcome::keys(desired, staged);
         // Both what was owned and what will be: a change that comes beside the commit is not lost.
-        self.own(keys.iter().cloned().chain(tracking::inventory(&application.status)).collect());
+        self.own(keys.iter().cloned().chain(tracking::inventory(transaction.kinds(), &application.status)).collect());
         let shared = self.shared_with(&keys);
         let entries = outcome::entries(documents, staged, |_| false);
         let warnings = outcome::warnings(desired, staged);
@@ -342,6 +346,7 @@ impl Worker {
             |key| transaction.step(key).is_some(),
             Deployed {
                 compared: Compared {
+                    kinds: transaction.kinds(),
                     commit: desired.commit(),
                     revisions: &revisions,
                     spec: &application.spec,

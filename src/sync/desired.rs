@@ -11,6 +11,7 @@ use super::settings::Settings;
 use super::tool::Tools;
 use super::upstream::{Follower, OpenError, Position, Upstream};
 use crate::diff::plan::SourceError;
+use crate::object::custom::Kinds;
 
 /// A source that is followed.
 #[derive(Clone)]
@@ -43,6 +44,13 @@ impl Desired {
     /// The commit of the first source, which speaks for all.
     pub fn commit(&self) -> &Commit {
         &self.readings[0].commit
+    }
+
+    /// Finds the kinds in the cluster that the sources do not define themselves.
+    pub fn resolve(&mut self, cluster: &Kinds) {
+        if self.rendered.has_strangers() {
+            Arc::make_mut(&mut self.rendered).resolve(cluster);
+        }
     }
 
     /// The commits of all sources, in full; empty when there is only one.

@@ -109,7 +109,8 @@ impl Worker {
     }
 
     fn watch_inventory(&mut self, status: &crate::object::application::ApplicationStatus) {
-        let owned: HashSet<ObjectKey> = tracking::inventory(status).into_iter().collect();
+        let owned: HashSet<ObjectKey> =
+            tracking::inventory(self.shared.registry.snapshot().kinds(), status).into_iter().collect();
         self.own(owned);
     }
 }

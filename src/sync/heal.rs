@@ -168,9 +168,10 @@ impl Worker {
                 self.verified.insert(&current.desired.rendered.documents[*place], before.meta.revision);
             }
         }
+        let kinds = transaction.kinds();
         self.write_status(|old, now| {
-            let status = status::in_sync(old, &same, now);
-            if differ.is_empty() { status } else { status::out_of_sync(&status, &differ, &findings, now) }
+            let status = status::in_sync(kinds, old, &same, now);
+            if differ.is_empty() { status } else { status::out_of_sync(kinds, &status, &differ, &findings, now) }
         })
         .await;
     }

@@ -100,7 +100,7 @@ impl Reader {
             Err(TreeError::Git(source)) => Err(self.mirror.failed(source)),
             Err(wrong) => {
                 let error = SourceError { file: wanted.path.to_owned(), line: 0, message: wrong.to_string() };
-                let rendered = Rendered { errors: vec![error], ..Rendered::default() };
+                let rendered = Rendered::refused(vec![error]);
                 Ok(Reading { commit, rendered: Arc::new(rendered), _folder: None })
             }
         }
@@ -130,7 +130,7 @@ impl Reader {
                 Ok((Prepared::Read(Reading::new(commit, rendered)), is_wide))
             }
             Err(errors) => {
-                let rendered = Rendered { errors, ..Rendered::default() };
+                let rendered = Rendered::refused(errors);
                 Ok((Prepared::Read(Reading::new(commit, rendered)), true))
             }
         }
@@ -164,7 +164,7 @@ impl Reader {
                 self.outcomes.insert(job.id, file.clone());
                 Rendered::of_file(&file, job.asks(), namespace)
             }
-            Err(errors) => Rendered { errors, ..Rendered::default() },
+            Err(errors) => Rendered::refused(errors),
         };
         Reading::new(commit, rendered)
     }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::render::{Document, Rendered};
+use super::render::Rendered;
 use crate::diff::plan::SourceError;
 
 /// `POST /apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/NAME/plan`, in any namespace
@@ -46,22 +46,16 @@ impl PlanRequest {
 }
 
 fn post(rendered: &Rendered) -> Vec<PostedDocument> {
-    let posted = |document: &Document| PostedDocument {
-        object: document.object().clone(),
-        file: document.file.to_string(),
-        line: document.line,
+    let posted = |(object, file, line): (&Value, &str, u32)| PostedDocument {
+        object: object.clone(),
+        file: file.to_owned(),
+        line,
     };
-    rendered.documents.iter().map(posted).collect()
+    rendered.objects().map(posted).collect()
 }
 
 /// Reads posted documents as files are read.
-pub fn receive(posted: Vec<PostedDocument>, mut errors: Vec<SourceError>, namespace: &str) -> Rendered {
-    let mut documents = Vec::with_capacity(posted.len());
-    for PostedDocument { object, file, line } in posted {
-        match Document::new(object, &file, line, namespace) {
-            Ok(document) => documents.push(document),
-            Err(wrong) => errors.extend(wrong),
-        }
-    }
-    Rendered::of_documents(documents, errors)
+pub fn receive(posted: Vec<PostedDocument>, errors: Vec<SourceError>, namespace: &str) -> Rendered {
+    let objects = posted.into_iter().map(|PostedDocument { object, file, line }| (object, file, line));
+    Rendered::of_objects(objects, errors, namespace)
 }

@@ -89,13 +89,19 @@ fn compute(
 ) -> Result<Plan, ApiError> {
     let invalid = |wrong: Vec<String>| ApiError::bad_request(wrong.join("; "));
     let settings = settings::settings(&application.spec).map_err(invalid)?;
-    let inventory = tracking::inventory(&application.status);
+    let known = shared.registry.snapshot().kinds().clone();
+    let inventory = tracking::inventory(&known, &application.status);
     let name = tracking::name_of(key);
     let prune = settings.automated.as_ref().is_none_or(|automated| automated.prune);
     if let Some(documents) = request.documents {
         let namespace = if settings.namespace.is_empty() { DESTINATION } else { &settings.namespace };
-        let rendered = request::receive(documents, request.errors, namespace);
-        let base = request.base.map(|base| request::receive(base, Vec::new(), namespace));
+        let receive = |documents, errors| {
+            let mut rendered = request::receive(documents, errors, namespace);
+            rendered.resolve(&known);
+            rendered
+        };
+        let rendered = receive(documents, request.errors);
+        let base = request.base.map(|base| receive(base, Vec::new()));
         return Ok(plan::plan(
             &shared.registry,
             plan::Request {
@@ -117,8 +123,13 @@ fn compute(
         None => (None, request.revision.as_str()),
     };
     let sources = sources(shared, key, &settings);
-    let desired = read(&sources, &settings, &shared.tools, revision)?;
-    let base = base.map(|base| read(&sources, &settings, &shared.tools, base)).transpose()?;
+    let read = |revision| {
+        let mut desired = read(&sources, &settings, &shared.tools, revision)?;
+        desired.resolve(&known);
+        Ok::<_, ApiError>(desired)
+    };
+    let desired = read(revision)?;
+    let base = base.map(read).transpose()?;
     let mut plan = plan::plan(
         &shared.registry,
         plan::Request {

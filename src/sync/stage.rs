@@ -16,6 +16,7 @@ use crate::cluster::registry::{
 };
 use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
+use crate::object::custom::Kinds;
 use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds, schema};
 
 /// Field manager of everything that comes from git.
@@ -111,7 +112,7 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
         if scope.verified.is_some_and(|verified| verified.holds(document, live)) {
             continue;
         }
-        let unknown = unknown_fields(document);
+        let unknown = unknown_fields(transaction.kinds(), document);
         if !unknown.is_empty() {
             staged.errors.extend(unknown);
             continue;
@@ -293,8 +294,13 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
 
 /// Fields that the kind does not have. Server-side apply would name only one of them, in words of its own; people
 /// know `unknown field "spec.x"`. What is wrong otherwise is left for the registry to say.
-pub fn unknown_fields(document: &Document) -> Vec<SourceError> {
-    let unknown = schema::check(document.key.kind, &mut document.object().clone()).unwrap_or_default();
+pub fn unknown_fields(kinds: &Kinds, document: &Document) -> Vec<SourceError> {
+    let (kind, mut object) = (document.key.kind, document.object().clone());
+    let unknown = match kinds.describe(kind).version() {
+        Some(version) => version.decode(&mut object).unwrap_or_default(),
+        None if kind.is_built_in() => schema::check(kind, &mut object).unwrap_or_default(),
+        None => Vec::new(),
+    };
     unknown.iter().map(|message| document.error(format!("{}: {message}", document.key))).collect()
 }
 

@@ -19,6 +19,7 @@ use crate::object::application::{
     Operation, OperationState, ResourceResult, ResourceStatus, SyncResult, SyncStatus,
 };
 use crate::object::clock::{rfc3339, rfc3339_micro};
+use crate::object::custom::Kinds;
 
 pub const SYNCED: &str = "Synced";
 pub const OUT_OF_SYNC: &str = "OutOfSync";
@@ -42,6 +43,7 @@ pub const LISTED: usize = 20;
 
 /// What the sources declare, held against the cluster.
 pub struct Compared<'a> {
+    pub kinds: &'a Kinds,
     pub commit: &'a Commit,
     /// One a source, where there are several.
     pub revisions: &'a [String],
@@ -80,7 +82,7 @@ pub fn compared(
     now.extend(compared.warnings.iter().take(LISTED).map(|warning| (EXCLUDED_WARNING, warning.clone())));
     now.extend(compared.shared.iter().take(LISTED).map(|warning| (SHARED_WARNING, warning.clone())));
     set_conditions(&mut status, now, compared.now);
-    refresh_health(&mut status, live, |key| unknown.contains(key), compared.now);
+    refresh_health(compared.kinds, &mut status, live, |key| unknown.contains(key), compared.now);
     stamp(old, &mut status, compared.now);
     status
 }
@@ -102,7 +104,7 @@ fn compare(status: &mut ApplicationStatus, compared: &Compared) -> HashSet<Objec
     };
     status.source_type = "Directory".to_owned();
     status.summary.images.clone_from(&compared.images);
-    carry_health(&mut status.resources, resources(entries))
+    carry_health(compared.kinds, &mut status.resources, resources(entries))
 }
 
 /// `live` gives the objects as the sync leaves them, `touched` tells which of them it looked at: the health of the
@@ -168,7 +170,7 @@ pub fn deployed(
     now.extend(compared.warnings.iter().take(LISTED).map(|warning| (EXCLUDED_WARNING, warning.clone())));
     now.extend(compared.shared.iter().take(LISTED).map(|warning| (SHARED_WARNING, warning.clone())));
     set_conditions(&mut status, now, finished);
-    refresh_health(&mut status, live, |key| unknown.contains(key) || touched(key), finished);
+    refresh_health(compared.kinds, &mut status, live, |key| unknown.contains(key) || touched(key), finished);
     stamp(old, &mut status, finished);
     status
 }
@@ -263,6 +265,7 @@ pub fn passed(old: &ApplicationStatus, positions: &[Position], now: Timestamp) -
 
 /// Objects that are other than git says and are left so, since nobody asked for more than to know.
 pub fn out_of_sync(
+    kinds: &Kinds,
     old: &ApplicationStatus,
     keys: &HashSet<ObjectKey>,
     findings: &[String],
@@ -271,7 +274,7 @@ pub fn out_of_sync(
     let mut status = drifted(old, findings, now);
     status.sync.status = OUT_OF_SYNC.to_owned();
     for resource in &mut status.resources {
-        if tracking::key_of(resource).is_some_and(|key| keys.contains(&key)) {
+        if tracking::key_of(kinds, resource).is_some_and(|key| keys.contains(&key)) {
             resource.status = OUT_OF_SYNC.to_owned();
         }
     }
@@ -280,11 +283,11 @@ pub fn out_of_sync(
 }
 
 /// Objects that are as git says again.
-pub fn in_sync(old: &ApplicationStatus, keys: &HashSet<ObjectKey>, now: Timestamp) -> ApplicationStatus {
+pub fn in_sync(kinds: &Kinds, old: &ApplicationStatus, keys: &HashSet<ObjectKey>, now: Timestamp) -> ApplicationStatus {
     let mut status = old.clone();
     let mut is_changed = false;
     for resource in status.resources.iter_mut().filter(|resource| resource.status == OUT_OF_SYNC) {
-        if !resource.requires_pruning && tracking::key_of(resource).is_some_and(|key| keys.contains(&key)) {
+        if !resource.requires_pruning && tracking::key_of(kinds, resource).is_some_and(|key| keys.contains(&key)) {
             resource.status = SYNCED.to_owned();
             is_changed = true;
         }
@@ -310,13 +313,14 @@ pub fn drifted(old: &ApplicationStatus, findings: &[String], now: Timestamp) -> 
 
 /// Recomputes the health of the objects that `changed` names, and from it that of the whole.
 pub fn refresh_health(
+    kinds: &Kinds,
     status: &mut ApplicationStatus,
     live: impl Fn(&ObjectKey) -> Option<Value>,
     changed: impl Fn(&ObjectKey) -> bool,
     now: Timestamp,
 ) {
     for resource in &mut status.resources {
-        let Some(key) = tracking::key_of(resource).filter(|key| changed(key)) else { continue };
+        let Some(key) = tracking::key_of(kinds, resource).filter(|key| changed(key)) else { continue };
         let judged = live(&key).map_or_else(Health::missing, |object| health(key.kind, &object));
         resource.health = Some(judged.into());
     }
@@ -354,13 +358,13 @@ fn resources(entries: &[Entry]) -> Vec<ResourceStatus> {
 }
 
 /// Puts `next` in the place of `resources`, with the health that is known. Gives the objects whose health is not.
-fn carry_health(resources: &mut Vec<ResourceStatus>, next: Vec<ResourceStatus>) -> HashSet<ObjectKey> {
+fn carry_health(kinds: &Kinds, resources: &mut Vec<ResourceStatus>, next: Vec<ResourceStatus>) -> HashSet<ObjectKey> {
     let old = std::mem::replace(resources, next);
     let known: HashMap<ObjectKey, Option<HealthStatus>> =
-        old.into_iter().filter_map(|r| Some((tracking::key_of(&r)?, r.health))).collect();
+        old.into_iter().filter_map(|r| Some((tracking::key_of(kinds, &r)?, r.health))).collect();
     let mut unknown = HashSet::new();
     for resource in resources {
-        let Some(key) = tracking::key_of(resource) else { continue };
+        let Some(key) = tracking::key_of(kinds, resource) else { continue };
         match known.get(&key) {
             Some(Some(health)) => resource.health = Some(health.clone()),
             _ => drop(unknown.insert(key)),

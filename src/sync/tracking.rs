@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use crate::object::application::{ApplicationStatus, ResourceStatus};
-use crate::object::{ObjectKey, SYSTEM_NAMESPACE, kinds};
+use crate::object::custom::Kinds;
+use crate::object::{ObjectKey, SYSTEM_NAMESPACE};
 
 /// Argo CD's annotation for ownership.
 pub const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
@@ -56,15 +57,17 @@ fn has(object: &Value, annotation: &str, option: &str) -> bool {
     options.split(',').any(|given| given.trim() == option)
 }
 
-/// The objects of the last successful sync. Kinds that this program does not know are left alone.
-pub fn inventory(status: &ApplicationStatus) -> Vec<ObjectKey> {
-    status.resources.iter().filter_map(key_of).collect()
+/// The objects of the last successful sync. Kinds that the cluster does not know are left alone.
+pub fn inventory(kinds: &Kinds, status: &ApplicationStatus) -> Vec<ObjectKey> {
+    status.resources.iter().filter_map(|resource| key_of(kinds, resource)).collect()
 }
 
-pub fn key_of(resource: &ResourceStatus) -> Option<ObjectKey> {
+/// A version that is no longer served names the same object.
+pub fn key_of(kinds: &Kinds, resource: &ResourceStatus) -> Option<ObjectKey> {
     let ResourceStatus { group, version, kind, namespace, name, .. } = resource;
     let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
-    let kind = kinds::by_manifest(&api_version, kind)?;
+    let stored = || kinds.stored().find(|row| row.group == group && row.kind == kind);
+    let kind = kinds.by_manifest(&api_version, kind).or_else(stored)?;
     Some(ObjectKey::new(kind, namespace.as_str(), name.as_str()))
 }
 
@@ -73,6 +76,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::object::kinds;
 
     #[test]
     fn an_object_is_owned_when_it_names_application_and_itself() {

@@ -247,7 +247,7 @@ impl Worker {
         self.write_status(|old, now| {
             let mut status = old.clone();
             let object = |key: &ObjectKey| live.get(key).map(|object| object.value());
-            status::refresh_health(&mut status, object, |key| changed.contains(key), now);
+            status::refresh_health(live.kinds(), &mut status, object, |key| changed.contains(key), now);
             status
         })
         .await;

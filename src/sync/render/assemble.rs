@@ -1,16 +1,17 @@
 //! Puts the files of a folder together: every object with its place, its namespace and a unique identity, or
 //! the complete list of what is wrong, in the order of files and lines. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::locate;
-use super::manifest::{self, File};
+use super::manifest::{self, File, Manifest};
 use super::tree::{Entry, Folder};
 use crate::diff::plan::SourceError;
-use crate::object::ObjectKey;
+use crate::object::custom::Kinds;
+use crate::object::{Kind, ObjectKey, kinds};
 use crate::sync::settings::Selection;
 
 /// Objects of one Application.
@@ -39,35 +40,46 @@ struct Place<'a> {
 /// What a commit, work tree or folder declares.
 #[derive(Clone, Debug, Default)]
 pub struct Rendered {
-    /// In the order of files and lines.
+    /// In the order of files and lines; those of kinds that definitions add come last.
     pub documents: Vec<Document>,
+    /// Objects of kinds that neither the table nor a definition among the documents has. Each is an error until
+    /// [`Rendered::resolve`] finds its kind in the cluster.
+    strangers: Vec<Stranger>,
     /// With any of these, nothing is to be deployed.
     pub errors: Vec<SourceError>,
     pub warnings: Vec<String>,
 }
 
-impl Document {
-    /// A document that was rendered elsewhere.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn new(object: Value, file: &str, line: u32, namespace: &str) -> Result<Self, Vec<SourceError>> {
-        let read = manifest::of_value(object, line);
-        if read.manifests.is_empty() {
-            let at = |fault: &super::yaml::Fault| SourceError {
-                file: file.to_owned(),
-                line: fault.line,
-                message: fault.message.clone(),
-            };
-            return Err(read.faults.iter().map(at).collect());
-        }
-        Ok(Self::at(&Arc::new(read), 0, &file.into(), namespace))
+/// An object whose kind is not known yet.
+#[derive(Clone, Debug)]
+struct Stranger {
+    file: Arc<str>,
+    namespace: Arc<str>,
+    source: Arc<File>,
+    index: usize,
+}
+
+impl Stranger {
+    fn manifest(&self) -> &Manifest {
+        &self.source.manifests[self.index]
     }
 
-    fn at(source: &Arc<File>, index: usize, file: &Arc<str>, namespace: &str) -> Self {
+    fn error(&self) -> SourceError {
+        let Manifest { object, line, .. } = self.manifest();
+        SourceError { file: self.file.to_string(), line: *line, message: manifest::unknown_kind(object) }
+    }
+
+    fn kind(&self, kinds: &Kinds) -> Option<&'static Kind> {
+        let object = &self.manifest().object;
+        kinds.by_manifest(manifest::text(object, "apiVersion"), manifest::text(object, "kind"))
+    }
+}
+
+impl Document {
+    fn at(kind: &'static Kind, source: &Arc<File>, index: usize, file: &Arc<str>, namespace: &str) -> Self {
         let found = &source.manifests[index];
         let namespace = if found.namespace.is_empty() { namespace } else { &found.namespace };
-        let key = ObjectKey::new(found.kind, namespace, &*found.name);
+        let key = ObjectKey::new(kind, namespace, &*found.name);
         Self { key, file: file.clone(), line: found.line, source: source.clone(), index }
     }
 
@@ -99,8 +111,7 @@ impl Rendered {
     pub fn of(folder: &Folder, path: &str, namespace: &str, selection: &Selection) -> Self {
         let mut rendered = Self::default();
         rendered.collect(folder, "", Place { path, namespace, selection });
-        rendered.refuse_duplicates();
-        rendered.sort();
+        rendered.finish();
         rendered
     }
 
@@ -108,20 +119,82 @@ impl Rendered {
     pub fn of_file(file: &Arc<File>, path: &str, namespace: &str) -> Self {
         let mut rendered = Self::default();
         rendered.take(file, path, namespace);
-        rendered.refuse_duplicates();
-        rendered.sort();
+        rendered.finish();
         rendered
     }
 
-    /// One of documents that were rendered elsewhere.
-    pub fn of_documents(documents: Vec<Document>, errors: Vec<SourceError>) -> Self {
-        let mut rendered = Self { documents, errors, warnings: Vec::new() };
-        rendered.refuse_duplicates();
-        rendered.sort();
+    /// What could not be read at all.
+    pub fn refused(errors: Vec<SourceError>) -> Self {
+        Self { errors, ..Self::default() }
+    }
+
+    /// Objects that were rendered elsewhere, with the file and line of each.
+    pub fn of_objects(
+        objects: impl IntoIterator<Item = (Value, String, u32)>,
+        errors: Vec<SourceError>,
+        namespace: &str,
+    ) -> Self {
+        let mut rendered = Self { errors, ..Self::default() };
+        for (object, file, line) in objects {
+            rendered.take(&Arc::new(manifest::of_value(object, line)), &file, namespace);
+        }
+        rendered.finish();
         rendered
     }
 
-    pub fn sort(&mut self) {
+    /// All objects with the file and line of each, those of unknown kinds too.
+    pub fn objects(&self) -> impl Iterator<Item = (&Value, &str, u32)> {
+        let known = self.documents.iter().map(|document| (document.object(), &*document.file, document.line));
+        let strangers = self.strangers.iter().map(|stranger| (stranger, stranger.manifest()));
+        known.chain(strangers.map(|(stranger, found)| (&found.object, &*stranger.file, found.line)))
+    }
+
+    /// Whether there are objects whose kind a cluster may know.
+    pub fn has_strangers(&self) -> bool {
+        !self.strangers.is_empty()
+    }
+
+    fn finish(&mut self) {
+        self.errors.extend(self.strangers.iter().map(Stranger::error));
+        self.refuse_duplicates();
+        self.sort();
+        self.resolve(&Kinds::default());
+    }
+
+    /// Takes in the objects of unknown kinds that definitions among the documents or `cluster` have. The documents
+    /// speak first: their definitions are in the cluster before their objects are.
+    pub fn resolve(&mut self, cluster: &Kinds) {
+        if self.strangers.is_empty() {
+            return;
+        }
+        let mut kinds = cluster.clone();
+        let is_definition = |document: &&Document| document.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION;
+        for definition in self.documents.iter().filter(is_definition) {
+            // The registry refuses a definition that there is no room for.
+            let _ = kinds.declare(definition.object());
+        }
+        let mut settled = HashSet::new();
+        for stranger in std::mem::take(&mut self.strangers) {
+            let Some(kind) = stranger.kind(&kinds) else {
+                self.strangers.push(stranger);
+                continue;
+            };
+            let error = stranger.error();
+            settled.insert((error.file, error.message));
+            let Stranger { file, namespace, source, index } = &stranger;
+            self.documents.push(Document::at(kind, source, *index, file, namespace));
+        }
+        if settled.is_empty() {
+            return;
+        }
+        let mut errors = std::mem::take(&mut self.errors);
+        errors.retain(|error| !settled.contains(&(error.file.clone(), error.message.clone())));
+        self.errors = errors;
+        self.refuse_duplicates();
+        self.sort();
+    }
+
+    fn sort(&mut self) {
         self.errors.sort();
         self.errors.dedup();
     }
@@ -171,25 +244,34 @@ impl Rendered {
         let mut together = Arc::unwrap_or_clone(first);
         for rendered in rest {
             together.documents.extend(rendered.documents.iter().cloned());
+            together.strangers.extend(rendered.strangers.iter().cloned());
             together.errors.extend(rendered.errors.iter().cloned());
             together.warnings.extend(rendered.warnings.iter().cloned());
         }
         together.refuse_duplicates();
         together.sort();
+        together.resolve(&Kinds::default());
         Arc::new(together)
     }
 
-    fn take(&mut self, file: &Arc<File>, path: &str, namespace: &str) {
-        for fault in &file.faults {
+    fn take(&mut self, source: &Arc<File>, path: &str, namespace: &str) {
+        for fault in &source.faults {
             self.error(path, fault.line, fault.message.clone());
         }
-        if self.documents.len() + file.manifests.len() > MAX_OBJECTS {
+        if self.documents.len() + self.strangers.len() + source.manifests.len() > MAX_OBJECTS {
             self.error(path, 0, format!("more than {MAX_OBJECTS} objects; split them into several Applications"));
             return;
         }
         let shared: Arc<str> = path.into();
-        let all = (0..file.manifests.len()).map(|index| Document::at(file, index, &shared, namespace));
-        self.documents.extend(all);
+        for (index, found) in source.manifests.iter().enumerate() {
+            match found.kind {
+                Some(kind) => self.documents.push(Document::at(kind, source, index, &shared, namespace)),
+                None => {
+                    let (file, namespace) = (shared.clone(), namespace.into());
+                    self.strangers.push(Stranger { file, namespace, source: source.clone(), index });
+                }
+            }
+        }
     }
 
     fn error(&mut self, file: &str, line: u32, message: String) {

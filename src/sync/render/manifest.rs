@@ -1,5 +1,6 @@
-//! Turns the documents of one file into objects with an identity: expands Lists, looks the kinds up, and says
-//! what is missing. Pure; the result depends on the file's content only, so it is kept by blob id.
+//! Turns the documents of one file into objects with a name: expands Lists, looks the kinds of the table up, and
+//! says what is missing. Pure; the result depends on the file's content only, so it is kept by blob id, and what
+//! kinds there are beside the table's is for others to say.
 
 use std::path::Path;
 
@@ -13,7 +14,8 @@ use crate::object::{Kind, kinds};
 /// An object as a file declares it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    pub kind: &'static Kind,
+    /// `None` of kinds that are not the table's: a definition may have them.
+    pub kind: Option<&'static Kind>,
     /// Empty where the file names none.
     pub namespace: String,
     pub name: String,
@@ -113,7 +115,7 @@ fn is_known(api_version: &str, kind: &str) -> bool {
     kinds::by_manifest(api_version, kind).is_some()
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -126,7 +128,7 @@ impl File {
     }
 }
 
-fn identify(object: &Value) -> Result<(&'static Kind, String, String), Vec<String>> {
+fn identify(object: &Value) -> Result<(Option<&'static Kind>, String, String), Vec<String>> {
     let Some(members) = object.as_object() else {
         return Err(vec!["not a Kubernetes object: expected a mapping with apiVersion, kind and metadata".to_owned()]);
     };
@@ -143,9 +145,6 @@ fn identify(object: &Value) -> Result<(&'static Kind, String, String), Vec<Strin
         }
     }
     let known = kinds::by_manifest(api_version, kind);
-    if known.is_none() && wrong.is_empty() {
-        wrong.push(unknown_kind(api_version, kind));
-    }
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
     let name = text(metadata, "name").to_owned();
     if name.is_empty() {
@@ -160,13 +159,15 @@ fn identify(object: &Value) -> Result<(&'static Kind, String, String), Vec<Strin
     if let Some(other) = metadata.get("namespace").filter(|n| !n.is_string() && !n.is_null()) {
         wrong.push(format!("metadata.namespace: Invalid value: {other}: must be a string"));
     }
-    match known {
-        Some(kind) if wrong.is_empty() => Ok((kind, text(metadata, "namespace").to_owned(), name)),
-        _ => Err(wrong),
+    match wrong.is_empty() {
+        true => Ok((known, text(metadata, "namespace").to_owned(), name)),
+        false => Err(wrong),
     }
 }
 
-fn unknown_kind(api_version: &str, kind: &str) -> String {
+/// What is said of an object whose kind nobody knows.
+pub(super) fn unknown_kind(object: &Value) -> String {
+    let (api_version, kind) = (text(object, "apiVersion"), text(object, "kind"));
     let message = format!("no matches for kind \"{kind}\" in version \"{api_version}\"");
     match kinds::all().iter().find(|k| k.kind.eq_ignore_ascii_case(kind)) {
         Some(near) => format!("{message}; did you mean {} in {}?", near.kind, near.api_version()),
@@ -188,7 +189,8 @@ mod tests {
                     - {apiVersion: v1, kind: Secret, metadata: {name: b, namespace: ns}}\n";
         let file = read(text.as_bytes());
         assert_eq!(file.faults, []);
-        let found: Vec<_> = file.manifests.iter().map(|m| (m.kind.kind, &*m.namespace, &*m.name, m.line)).collect();
+        let found: Vec<_> =
+            file.manifests.iter().map(|m| (m.kind.unwrap().kind, &*m.namespace, &*m.name, m.line)).collect();
         assert_eq!(found, [("ConfigMap", "", "a", 4), ("Secret", "ns", "b", 7)]);
     }
 
@@ -205,8 +207,6 @@ mod tests {
                 1,
                 "metadata.namespace: Invalid value: true",
             ),
-            ("apiVersion: apps/v2\nkind: Deployment\nmetadata: {name: a}\n", 1, "did you mean Deployment in apps/v1?"),
-            ("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", 1, "no matches for kind \"Nonsense\""),
             ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", 1, "generateName"),
         ];
         for (text, line, message) in cases {
@@ -217,6 +217,15 @@ mod tests {
         }
         assert_eq!(faults("kind: Pod\n").len(), 2);
         assert_eq!(faults(""), []);
+    }
+
+    #[test]
+    fn an_unknown_kind_is_told_from_a_mistaken_version() {
+        let said =
+            |api_version: &str, kind: &str| unknown_kind(&serde_json::json!({"apiVersion": api_version, "kind": kind}));
+        let nonsense = said("v1", "Nonsense");
+        assert_eq!(nonsense, "no matches for kind \"Nonsense\" in version \"v1\"");
+        assert!(said("apps/v2", "Deployment").ends_with("; did you mean Deployment in apps/v1?"));
     }
 
     #[test]

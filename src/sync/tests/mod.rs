@@ -4,6 +4,7 @@ mod applications;
 mod bad_input;
 mod bench;
 mod crashes;
+mod custom;
 mod follow;
 mod plans;
 mod remotes;
