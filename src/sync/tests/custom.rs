@@ -63,7 +63,7 @@ async fn lint_knows_the_definitions_among_the_files() {
     assert!(alone.errors[0].message.contains("no matches for kind \"Widget\""));
     put("crd.yaml", DEFINITION);
     let whole = render::directory(folder.path(), "default").unwrap();
-    let errors = lint(&whole).await.unwrap();
+    let errors = lint(&whole, &[]).await.unwrap().errors;
     assert_eq!(errors.len(), 2, "{errors:?}");
     assert!(errors[0].message.contains("spec.size"), "{errors:?}");
     assert!(errors[1].message.contains("unknown field \"spec.sise\""), "{errors:?}");
