@@ -115,6 +115,10 @@ async fn a_manual_application_waits_for_its_operation() {
     assert_eq!((status.resources[0].status.as_str(), status.health.status.as_str()), ("OutOfSync", "Missing"));
     assert_eq!(value(&world, "manual", "conf"), None);
 
+    annotate(&world, "manual", json!({"operation": {"sync": {"dryRun": true}}})).await;
+    world.until("the dry run is over", |w| child(w, "manual").operation.is_none()).await;
+    assert_eq!(value(&world, "manual", "conf"), None, "a dry run deploys nothing");
+
     let operation = json!({"operation": {"initiatedBy": {"username": "ada"}, "sync": {"prune": true}}});
     annotate(&world, "manual", operation).await;
     world.until("it is deployed", |w| value(w, "manual", "conf").is_some()).await;

@@ -64,4 +64,15 @@ pub fn application(application: &Value, found: &mut Findings) {
         found.required(at.child("source").child("repoURL"), "");
     }
     found.not_negative(at.child("revisionHistoryLimit"), &spec["revisionHistoryLimit"]);
+    let asked = &application["operation"]["sync"];
+    let operation = Path::Root.child("operation");
+    // A sync of something else than what was asked for would be worse than none.
+    for field in ["revision", "revisions", "resources", "source", "sources", "manifests"] {
+        if !asked[field].is_null() {
+            found.forbidden(
+                operation.child("sync").child(field),
+                "not supported: an operation syncs what the spec says",
+            );
+        }
+    }
 }
