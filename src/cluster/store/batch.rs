@@ -77,6 +77,7 @@ impl Precondition {
 /// A batch that was stored.
 #[derive(Clone, Debug)]
 pub struct Committed {
+    /// Of the state that has all of it; where it changed several objects, theirs is the one before.
     pub revision: Revision,
     /// What each operation left, in their order: the object put, the last state of the object deleted
     /// (at the batch's revision), `None` for a check or the delete of an absent object.

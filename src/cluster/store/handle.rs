@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::{Backend, BackendError, Contents, Memory};
 use super::batch::{Batch, CommitError, Committed};
-use super::hub::{Hub, Watch, WatchError};
+use super::hub::{Event, Hub, Watch, WatchError};
+use super::recent::Recent;
 use super::snapshot::Snapshot;
 use super::writer::{Request, Writer};
 use crate::object::{Kind, Object, Revision};
@@ -30,6 +31,7 @@ pub struct Store {
 
 pub(super) struct Shared {
     pub current: ArcSwap<Snapshot>,
+    pub recent: Recent,
     pub hub: Hub,
 }
 
@@ -68,7 +70,10 @@ impl Store {
 
     fn start(backend: impl Backend, ceiling: Revision, snapshot: Snapshot, tasks: &Tasks) -> Self {
         let hub = Hub::new(snapshot.revision());
-        let shared = Arc::new(Shared { current: ArcSwap::from_pointee(snapshot), hub });
+        let snapshot = Arc::new(snapshot);
+        let recent = Recent::default();
+        recent.keep(snapshot.clone());
+        let shared = Arc::new(Shared { current: ArcSwap::new(snapshot), recent, hub });
         let (queue, requests) = mpsc::channel(QUEUE);
         let (stop, ended) = (tasks.token().child_token(), CancellationToken::new());
         let writer = Writer::new(shared.clone(), backend, ceiling, requests, ended.clone());
@@ -106,6 +111,16 @@ impl Store {
             return Err(WatchError::Future { from, current });
         }
         self.shared.hub.watch(kind, from)
+    }
+
+    /// What one batch changed of a kind: that whose objects have this revision, as far as it is remembered.
+    pub fn changed_at(&self, kind: &'static Kind, revision: Revision) -> Vec<Arc<Event>> {
+        self.shared.hub.changed_at(kind, revision)
+    }
+
+    /// The state of the store from `revision` until it changed, if it is one of the last.
+    pub fn state_at(&self, revision: Revision) -> Option<Arc<Snapshot>> {
+        self.shared.recent.at(revision)
     }
 
     /// Writes what is queued and releases the backend; later commits are refused, watches end, reads go on.

@@ -135,7 +135,7 @@ impl Hub {
         Self { rings, published: Arc::new(AtomicU64::new(origin.0)), origin }
     }
 
-    /// Publishes the events of one batch, all of which have its revision.
+    /// Publishes the events of one batch, all of which have one revision; with them the state reaches `revision`.
     pub fn publish(&self, revision: Revision, mut events: Vec<Event>) {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(rings) = rings.as_mut() else { return };
@@ -171,6 +171,15 @@ impl Hub {
         Ok(Watch { ring, position, from, given: from, published: self.published.clone() })
     }
 
+    /// What changed at `revision`, as far as it is still kept: several events where a batch had several of this kind.
+    pub fn changed_at(&self, kind: &'static Kind, revision: Revision) -> Vec<Arc<Event>> {
+        let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(ring) = rings.as_ref().and_then(|rings| rings.get(kind)) else { return Vec::new() };
+        let ring = ring.borrow();
+        let first = ring.events.partition_point(|event| event.revision < revision);
+        ring.events.range(first..).take_while(|event| event.revision == revision).cloned().collect()
+    }
+
     /// Ends all watches, once they have given what was published.
     pub fn close(&self) {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -196,11 +205,22 @@ impl Ring {
         self.bytes += event.object.json().len();
         self.events.push_back(event);
         while self.events.len() > MOST_EVENTS || self.bytes > MOST_BYTES && self.events.len() > 1 {
-            let Some(dropped) = self.events.pop_front() else { break };
-            self.bytes -= dropped.object.json().len();
-            self.first += 1;
-            self.compacted = dropped.revision;
+            let Some(dropped) = self.pop() else { break };
+            self.compacted = dropped;
+            // A batch goes whole: who knows one of its events may lack the others, which only those who know the
+            // revision after it do not.
+            while self.events.len() > 1 && self.events.front().is_some_and(|event| event.revision == dropped) {
+                self.pop();
+                self.compacted = Revision(dropped.0 + 1);
+            }
         }
+    }
+
+    fn pop(&mut self) -> Option<Revision> {
+        let dropped = self.events.pop_front()?;
+        self.bytes -= dropped.object.json().len();
+        self.first += 1;
+        Some(dropped.revision)
     }
 }
 
@@ -258,6 +278,24 @@ mod tests {
         let expired = hub.watch(kinds::POD, Revision(1)).unwrap_err();
         assert_eq!(expired, WatchError::Expired { from: Revision(1), oldest: Revision(2) });
         assert_eq!(taken(&mut hub.watch(kinds::POD, Revision(2)).unwrap()).len(), MOST_EVENTS);
+    }
+
+    #[test]
+    fn a_batch_is_found_by_its_revision_and_forgotten_whole() {
+        let hub = Hub::new(Revision(1));
+        let several = |revision| vec![event(kinds::POD, revision), event(kinds::POD, revision)];
+        hub.publish(Revision(3), several(2));
+        hub.publish(Revision(4), vec![event(kinds::POD, 4), event(kinds::NODE, 4)]);
+        let changed = |revision| hub.changed_at(kinds::POD, Revision(revision)).len();
+        assert_eq!([changed(1), changed(2), changed(3), changed(4), changed(5)], [0, 2, 0, 1, 0]);
+        let last = MOST_EVENTS as u64 + 3;
+        for revision in 5..=last {
+            hub.publish(Revision(revision), vec![event(kinds::POD, revision)]);
+        }
+        // One event too many: its whole batch went.
+        assert_eq!(changed(2), 0);
+        assert!(hub.watch(kinds::POD, Revision(2)).is_err());
+        assert!(hub.watch(kinds::POD, Revision(3)).is_ok());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod writer;
 
 mod expiry;
 mod hub;
+mod recent;
 
 mod backend;
 mod redb;

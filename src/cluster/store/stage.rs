@@ -55,11 +55,15 @@ pub(super) fn stage(
         objects.push(Some(object.clone()));
         events.push(Event { revision, change, object, previous });
     }
-    // A batch that changes nothing takes no revision: revisions without an event would only wake watchers.
-    if !events.is_empty() {
-        next.advance(revision);
-    }
+    next.advance(Revision(next.revision().0 + revisions_of(events.len())));
     Ok((Committed { revision: next.revision(), objects }, events))
+}
+
+/// The revisions that a batch with so many events takes. None without an event: they would only wake watchers. Two
+/// with several: the objects have the first, and the state with all of them the second. So whoever says that it knows
+/// the first may have heard of one object only, and whoever says the second has heard of all.
+fn revisions_of(events: usize) -> u64 {
+    events.min(2) as u64
 }
 
 fn check(next: &Snapshot, batch: &Batch) -> Result<(), CommitError> {

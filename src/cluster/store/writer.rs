@@ -99,7 +99,9 @@ impl<B: Backend> Writer<B> {
             }
             return;
         }
-        self.shared.current.store(Arc::new(next));
+        let next = Arc::new(next);
+        self.shared.recent.keep(next.clone());
+        self.shared.current.store(next);
         for (answer, outcome) in staged {
             let outcome = outcome.map(|(committed, events)| self.publish(committed, events));
             let _ = answer.send(outcome);

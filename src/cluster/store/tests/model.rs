@@ -124,7 +124,7 @@ impl Model {
             }
             self.history.push((revision, change, key));
         }
-        self.revision += u64::from(self.history.len() > before);
+        self.revision += (self.history.len() - before).min(2) as u64;
         Ok(self.revision)
     }
 }
