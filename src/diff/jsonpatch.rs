@@ -24,40 +24,116 @@ pub fn apply(current: &Value, patch: &Value) -> Result<Value, PatchError> {
     let mut object = current.clone();
     let mut size = bytes(&object);
     for operation in operations {
-        if tests_for_absence(&object, operation) {
-            continue;
-        }
-        let operation: json_patch::PatchOperation =
-            serde_json::from_value(operation.clone()).map_err(|_| PatchError::Rejected)?;
-        size = size.saturating_add(growth(&object, &operation));
+        size = size.saturating_add(operate(&mut object, operation).ok_or(PatchError::Rejected)?);
         if size > MAX_BYTES {
             return Err(PatchError::TooLarge { max: MAX_BYTES });
         }
-        json_patch::patch_unsafe(&mut object, &[operation]).map_err(|_| PatchError::Rejected)?;
     }
     Ok(object)
 }
 
-/// Bytes that an operation can add. Only a copy multiplies what is there already.
-fn growth(object: &Value, operation: &json_patch::PatchOperation) -> usize {
-    use json_patch::PatchOperation as Op;
-    match operation {
-        Op::Add(add) => bytes(&add.value) + add.path.as_str().len(),
-        Op::Replace(replace) => bytes(&replace.value),
-        Op::Copy(copy) => object.pointer(copy.from.as_str()).map_or(0, bytes) + copy.path.as_str().len(),
-        Op::Remove(_) | Op::Move(_) | Op::Test(_) => 0,
+/// Does one operation and says how many bytes it may have added; `None` when it does not fit.
+///
+/// Where Kubernetes's library is laxer than the RFC, so is this: what is not there reads as null, a `replace` may add
+/// a member, indexes may count from the end, and whatever is before the first `/` of a path is not looked at.
+fn operate(object: &mut Value, operation: &Value) -> Option<usize> {
+    let text = |name: &str| operation.get(name)?.as_str();
+    let value = || operation.get("value").cloned().unwrap_or_default();
+    let path = text("path")?;
+    let added = |value: &Value| bytes(value) + path.len();
+    match text("op")? {
+        "add" => {
+            let value = value();
+            let growth = added(&value);
+            add(object, path, value)?;
+            Some(growth)
+        }
+        "replace" => {
+            let value = value();
+            let growth = added(&value);
+            if path.is_empty() {
+                *object = Some(value).filter(|value| value.is_object() || value.is_array())?;
+                return Some(growth);
+            }
+            match find(object, path)? {
+                (Value::Array(items), place) => {
+                    let index = index(&place, items.len())?;
+                    *items.get_mut(index)? = value;
+                }
+                (container, place) => drop(container.as_object_mut()?.insert(place, value)),
+            }
+            Some(growth)
+        }
+        "remove" => take(object, path).map(|_| 0),
+        "move" => {
+            let value = take(object, text("from")?)?;
+            add(object, path, value)?;
+            Some(path.len())
+        }
+        "copy" => {
+            let value = read(object, text("from")?)?;
+            let growth = added(&value);
+            add(object, path, value)?;
+            Some(growth)
+        }
+        "test" if path.is_empty() => (*object == value()).then_some(0),
+        "test" => (read(object, path)? == value()).then_some(0),
+        _ => None,
     }
 }
 
-/// `test` with a null value holds where nothing is.
-fn tests_for_absence(object: &Value, operation: &Value) -> bool {
-    let path = operation["path"].as_str().unwrap_or_default();
-    let wants_null = operation.get("value").is_some_and(Value::is_null);
-    operation["op"] == "test" && wants_null && object.pointer(path).is_none() && has_parent(object, path)
+/// The object or list that a path ends in, and the place there that it means.
+fn find<'a>(object: &'a mut Value, path: &str) -> Option<(&'a mut Value, String)> {
+    let (_, below) = path.split_once('/')?;
+    let (parents, last) = below.rsplit_once('/').map_or((None, below), |(parents, last)| (Some(parents), last));
+    let mut container = object;
+    for part in parents.into_iter().flat_map(|parents| parents.split('/')) {
+        container = match container {
+            Value::Array(items) => {
+                let index = index(&unescaped(part), items.len())?;
+                items.get_mut(index)?
+            }
+            other => other.as_object_mut()?.get_mut(&unescaped(part))?,
+        };
+    }
+    (container.is_object() || container.is_array()).then(|| (container, unescaped(last)))
 }
 
-fn has_parent(object: &Value, path: &str) -> bool {
-    path.rsplit_once('/').is_some_and(|(parent, _)| object.pointer(parent).is_some_and(Value::is_object))
+/// A part of a path as the name that it stands for (RFC 6901, section 4).
+fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}
+
+/// A place in a list of this length; negative ones count from its end.
+fn index(place: &str, length: usize) -> Option<usize> {
+    let number: i64 = place.parse().ok()?;
+    let index = if number < 0 { number + i64::try_from(length).ok()? } else { number };
+    usize::try_from(index).ok().filter(|index| *index < length)
+}
+
+fn add(object: &mut Value, path: &str, value: Value) -> Option<()> {
+    match find(object, path)? {
+        (Value::Array(items), place) if place == "-" => items.push(value),
+        (Value::Array(items), place) => items.insert(index(&place, items.len() + 1)?, value),
+        (container, place) => drop(container.as_object_mut()?.insert(place, value)),
+    }
+    Some(())
+}
+
+/// What is there; null for a member that is not.
+fn read(object: &mut Value, path: &str) -> Option<Value> {
+    match find(object, path)? {
+        (Value::Array(items), place) => items.get(index(&place, items.len())?).cloned(),
+        (container, place) => Some(container.get(&place).cloned().unwrap_or_default()),
+    }
+}
+
+/// Removes what is there, which has to be.
+fn take(object: &mut Value, path: &str) -> Option<Value> {
+    match find(object, path)? {
+        (Value::Array(items), place) => Some(items.remove(index(&place, items.len())?)),
+        (container, place) => container.as_object_mut()?.remove(&place),
+    }
 }
 
 /// Applies a JSON Merge Patch document.
@@ -120,6 +196,32 @@ mod tests {
     }
 
     #[test]
+    fn operations_that_the_rfc_refuses_are_taken_as_kubernetes_takes_them() {
+        let object = json!({"a": {"b": [1, 2]}});
+        for (operation, want) in [
+            (json!({"op": "replace", "path": "/a/c", "value": 1}), json!({"a": {"b": [1, 2], "c": 1}})),
+            (json!({"op": "add", "path": "/a/c"}), json!({"a": {"b": [1, 2], "c": null}})),
+            (json!({"op": "copy", "from": "/a/x", "path": "/a/c"}), json!({"a": {"b": [1, 2], "c": null}})),
+            (json!({"op": "add", "path": "a/c", "value": 1}), json!({"a": {"b": [1, 2]}, "c": 1})),
+            (json!({"op": "add", "path": "/a/b/-1", "value": 3}), json!({"a": {"b": [1, 2, 3]}})),
+            (json!({"op": "remove", "path": "/a/b/-2"}), json!({"a": {"b": [2]}})),
+            (json!({"op": "test", "path": "/a/x"}), object.clone()),
+        ] {
+            assert_eq!(apply(&object, &json!([operation])), Ok(want), "{operation}");
+        }
+        for operation in [
+            json!({"op": "add", "path": "", "value": {}}),
+            json!({"op": "add", "path": "/a/b/4", "value": 1}),
+            json!({"op": "replace", "path": "/a/b/2", "value": 1}),
+            json!({"op": "replace", "path": "/x/y", "value": 1}),
+            json!({"op": "remove", "path": "/a/b/-3"}),
+            json!({"op": "copy", "from": "/x/y", "path": "/a/c"}),
+        ] {
+            assert_eq!(apply(&object, &json!([operation])), Err(PatchError::Rejected), "{operation}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_whole() {
         let object = json!({"a": 1});
         for patch in [
@@ -137,8 +239,8 @@ mod tests {
 
     #[test]
     fn a_patch_that_doubles_the_object_again_and_again_is_stopped() {
-        let object = json!({"a": "x".repeat(1000)});
-        let double = |n: usize| json!({"op": "copy", "from": "", "path": format!("/c{n}")});
+        let object = json!({"a": "x".repeat(200_000)});
+        let double = |n: usize| json!({"op": "copy", "from": "/a", "path": format!("/c{n}")});
         let patch = Value::Array((0..64).map(double).collect());
         assert!(matches!(apply(&object, &patch), Err(PatchError::TooLarge { .. })));
         let patch = Value::Array(vec![json!({"op": "test", "path": "/a", "value": 1}); MAX_OPERATIONS + 1]);

@@ -48,7 +48,7 @@ impl From<PatchError> for ApiError {
 }
 
 /// A value as Go prints it, which is how Kubernetes quotes a patch: `map[a:1 b:[x y]]`.
-pub(super) fn go_print(value: &Value) -> String {
+pub fn go_print(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".into(),
         Value::String(text) => text.clone(),

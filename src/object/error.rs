@@ -27,6 +27,8 @@ pub struct About {
     /// The plural for most reasons, the kind for `Invalid`, as Kubernetes has it.
     pub kind: String,
     pub uid: String,
+    /// `metadata.continue`, with which an expired list can be gone on with; the error is about no object then.
+    pub continue_token: String,
 }
 
 /// One thing that is wrong, with the path of its field.
@@ -168,15 +170,17 @@ impl ApiError {
     pub fn to_status(&self) -> Value {
         let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "code": self.reason.code()});
+        let about = self.about.as_deref();
+        if let Some(token) = about.map(|about| &about.continue_token).filter(|token| !token.is_empty()) {
+            status["metadata"]["continue"] = json!(token);
+        }
         if self.reason != Reason::Unknown {
             status["reason"] = json!(self.reason.to_string());
         }
         let mut details = serde_json::Map::new();
-        let about = self
-            .about
-            .iter()
-            .flat_map(|a| [("name", &a.name), ("group", &a.group), ("kind", &a.kind), ("uid", &a.uid)]);
-        for (name, value) in about.filter(|(_, value)| !value.is_empty()) {
+        let members =
+            about.iter().flat_map(|a| [("name", &a.name), ("group", &a.group), ("kind", &a.kind), ("uid", &a.uid)]);
+        for (name, value) in members.filter(|(_, value)| !value.is_empty()) {
             details.insert(name.into(), json!(value));
         }
         let causes: Vec<Value> = self.causes.iter().map(Cause::to_json).collect();
@@ -186,7 +190,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             details.insert("retryAfterSeconds".into(), json!(seconds));
         }
-        if self.about.is_some() || !details.is_empty() {
+        if about.is_some_and(|about| about.continue_token.is_empty()) || !details.is_empty() {
             status["details"] = Value::Object(details);
         }
         status

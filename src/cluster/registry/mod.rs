@@ -19,6 +19,7 @@ mod eviction;
 mod names;
 mod ownership;
 mod patch;
+mod quoted;
 mod replacement;
 mod request;
 mod strategy;

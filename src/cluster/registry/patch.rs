@@ -7,6 +7,7 @@ use super::admit;
 use super::custom;
 use super::options::{FieldValidation, Patch, Target, WriteOptions};
 use super::ownership;
+use super::quoted;
 use super::request;
 use super::transaction::Transaction;
 use super::update::Owned;
@@ -31,7 +32,7 @@ impl Transaction {
         let current = self.require(key)?;
         let mut object = patched(key.kind, &current, &patch)?;
         // The name is checked first: a patch that takes it away gives no object to speak of.
-        let warnings = read_patched(described, &mut object, &patch, options.validation)?;
+        let warnings = read_patched(described, &current, &mut object, &patch, options.validation)?;
         request::check_name(key, &object)?;
         request::check_namespace(key.kind, &key.namespace, &mut object)?;
         let version = request::named_version(&object)?;
@@ -91,19 +92,21 @@ pub(super) fn patched(kind: &'static Kind, current: &Value, patch: &Patch) -> Re
 /// Checks a patched object against its kind: what is wrong with it is the patch's fault.
 fn read_patched(
     kind: Described<'_>,
+    current: &Value,
     object: &mut Value,
     patch: &Patch,
     validation: FieldValidation,
 ) -> Result<Vec<String>, ApiError> {
-    let shown = match patch {
-        Patch::Strategic(document) => go_map(document),
-        _ => object.to_string(),
-    };
+    let shown = quoted::patch(current, object, patch);
     let decoded = admit::keeping_reset(object, |object| match kind.version() {
         Some(version) => version.decode(object),
         None => schema::decode(kind.row, object),
     });
-    let unknown = decoded.map_err(|refusal| invalid_patch(&shown, &refusal.to_string()))?;
+    let unknown = decoded.map_err(|refusal| {
+        let why = refusal.to_string();
+        let merged = matches!(patch, Patch::Strategic(_)).then(|| quoted::unconvertible(&why)).flatten();
+        invalid_patch(&shown, &merged.unwrap_or(why))
+    })?;
     if validation == FieldValidation::Strict && !unknown.is_empty() {
         let why = format!("strict decoding error: {}", unknown.join(", "));
         return Err(invalid_patch(&shown, &why));
@@ -130,18 +133,4 @@ fn invalid_patch(shown: &str, why: &str) -> ApiError {
     };
     let message = format!(" \"\" is invalid: {}: {}", cause.field, cause.message);
     ApiError { about: Some(Box::default()), causes: vec![cause], ..ApiError::new(Reason::Invalid, message) }
-}
-
-/// A document as Go prints a map, `map[data:map[a:1]]`: strategic merge patches are shown so.
-fn go_map(value: &Value) -> String {
-    match value {
-        Value::Object(members) => {
-            let inner: Vec<String> = members.iter().map(|(name, value)| format!("{name}:{}", go_map(value))).collect();
-            format!("map[{}]", inner.join(" "))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(go_map).collect::<Vec<_>>().join(" ")),
-        Value::String(text) => text.clone(),
-        Value::Null => "<nil>".into(),
-        other => other.to_string(),
-    }
 }

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::AuditLog;
 use super::auth::{self, Authenticator, Identity, Tokens};
-use super::list::Pages;
 use super::metrics::Metrics;
 use super::nodes::NodeStreams;
+use super::pages::Pages;
 use super::path::Attributes;
 use super::{answer, compress, discovery, health, metrics, objects, openapi, review};
 use crate::cluster::registry::Registry;
@@ -58,6 +58,7 @@ pub struct Server {
 pub fn router(api: Api, extra: Router) -> Router {
     let Api { registry, nodes, metrics, tokens, audit, ready, tasks } = api;
     let server = Arc::new(Server {
+        pages: Pages::new(registry.store().clone()),
         registry,
         nodes,
         metrics,
@@ -66,7 +67,6 @@ pub fn router(api: Api, extra: Router) -> Router {
         ready,
         shutdown: tasks.token().clone(),
         tasks,
-        pages: Pages::default(),
         documents: openapi::Documents::default(),
     });
     let own = Router::new()
@@ -78,12 +78,14 @@ pub fn router(api: Api, extra: Router) -> Router {
         .route("/openapi/v2", get(openapi::v2))
         .route("/openapi/v3", get(openapi::index))
         .route("/openapi/v3/{*path}", get(openapi::document))
+        .route("/", get(discovery::paths))
         .route("/api", get(discovery::core))
         .route("/apis", get(discovery::groups))
         .route("/apis/{group}", get(discovery::group))
         .route("/api/{version}", get(discovery::core_resources))
         .route("/apis/{group}/{version}", get(discovery::resources))
         .merge(review::routes())
+        .method_not_allowed_fallback(|| async { answer::method_not_allowed() })
         .fallback(objects::serve)
         .with_state(server.clone());
     extra.merge(own).layer(middleware::from_fn_with_state(server, guard)).layer(compress::layer())

@@ -8,9 +8,9 @@ use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
-use super::protobuf;
+use super::{protobuf, yaml};
 use crate::cluster::registry::FieldValidation;
-use crate::object::{ApiError, Kind, Reason};
+use crate::object::{ApiError, Kind, Reason, schema};
 
 /// The largest body that is read; etcd-backed API servers take 3 MiB too.
 pub const LIMIT: usize = 3 * 1024 * 1024;
@@ -94,24 +94,37 @@ fn unsupported(accepted: &str) -> ApiError {
 /// # Errors
 /// When the bytes are not of that encoding.
 pub fn decode(kind: &str, encoding: Encoding, bytes: &Bytes) -> Result<(Value, Vec<String>), ApiError> {
-    let unrecognised = |why: String, excerpt: String| {
+    let unrecognised = |why: String| {
+        let summary = summary(bytes);
         ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {kind}): {why} ({excerpt})"
+            "the object provided is unrecognized (must be of type {kind}): {why} ({summary})"
         ))
     };
-    match encoding {
+    let (value, duplicates) = match encoding {
         Encoding::Json => super::json::parse(bytes).map_err(|error| {
-            let why = format!("couldn't get version/kind; json parse error: {}", in_words(&error, bytes));
-            unrecognised(why, excerpt(bytes))
-        }),
-        Encoding::Yaml => {
-            let value = yaml(bytes).map_err(|error| unrecognised(format!("yaml: {error}"), hex_excerpt(bytes)))?;
-            Ok((value, Vec::new()))
-        }
-        Encoding::Protobuf => {
-            let value = protobuf::decode(bytes).map_err(|error| unrecognised(error.to_string(), hex_excerpt(bytes)))?;
-            Ok((value, Vec::new()))
-        }
+            unrecognised(format!("couldn't get version/kind; json parse error: {}", in_words(&error, bytes)))
+        })?,
+        Encoding::Yaml => yaml::read(bytes).map_err(|error| unrecognised(format!("yaml: {error}")))?,
+        Encoding::Protobuf => (protobuf::decode(bytes).map_err(|error| unrecognised(error.to_string()))?, Vec::new()),
+    };
+    match not_an_object(&value) {
+        Some(found) => Err(unrecognised(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type \
+             struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; \
+             Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+        ))),
+        None => Ok((value, duplicates)),
+    }
+}
+
+/// What a value is that can have no members; a null reads as an object without any.
+fn not_an_object(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Object(_) | Value::Null => None,
+        Value::Array(_) => Some("array"),
+        Value::String(_) => Some("string"),
+        Value::Number(_) => Some("number"),
+        Value::Bool(_) => Some("bool"),
     }
 }
 
@@ -134,31 +147,22 @@ pub fn decode_object(
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), ApiError> {
     let (value, duplicates) = decode(kind.kind, encoding(parts)?, bytes)?;
+    if duplicates.is_empty() {
+        return Ok((value, duplicates));
+    }
     match validation {
-        FieldValidation::Strict if !duplicates.is_empty() => Err(ApiError::bad_request(format!(
+        // What no type can hold is said before what is there twice.
+        FieldValidation::Strict if schema::decode(kind, &mut value.clone()).is_err() => Ok((value, Vec::new())),
+        FieldValidation::Strict => Err(ApiError::bad_request(format!(
             "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
             kind.kind,
             kind.version,
             kind.kind,
             duplicates.join(", ")
         ))),
-        FieldValidation::Strict | FieldValidation::Ignore => Ok((value, Vec::new())),
+        FieldValidation::Ignore => Ok((value, Vec::new())),
         FieldValidation::Warn => Ok((value, duplicates)),
     }
-}
-
-/// YAML is read by the rules of YAML 1.1, as kubectl and the API read it.
-///
-/// # Errors
-/// When it is not one YAML document.
-pub fn yaml(bytes: &Bytes) -> Result<Value, String> {
-    let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
-    let options = serde_saphyr::options! {
-        strict_booleans: false,
-        legacy_octal_numbers: true,
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|e| e.to_string())
 }
 
 /// The JSON error as clients of Kubernetes know it, where it has a counterpart.
@@ -178,15 +182,12 @@ fn in_words(error: &serde_json::Error, bytes: &[u8]) -> String {
 /// The beginning of a body, for people to recognise it by.
 const EXCERPT: usize = 30;
 
-fn excerpt(bytes: &[u8]) -> String {
-    match bytes {
-        [] => "<empty>".into(),
-        short if short.len() <= EXCERPT => String::from_utf8_lossy(short).into_owned(),
-        long => format!("{} ...", String::from_utf8_lossy(&long[..EXCERPT])),
+/// The beginning of a body: as it is where it looks like JSON, else in hexadecimal.
+fn summary(bytes: &[u8]) -> String {
+    let (shown, more) = if bytes.len() > EXCERPT { (&bytes[..EXCERPT], " ...") } else { (bytes, "") };
+    match shown.first() {
+        None => "<empty>".into(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(shown)),
+        Some(_) => format!("{}{more}", shown.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
-}
-
-fn hex_excerpt(bytes: &[u8]) -> String {
-    let hex: String = bytes.iter().take(EXCERPT).map(|b| format!("{b:02x}")).collect();
-    if bytes.len() > EXCERPT { format!("{hex} ...") } else { hex }
 }

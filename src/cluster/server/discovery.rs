@@ -154,6 +154,25 @@ fn proxy_options(kind: &'static Kind) -> &'static str {
     }
 }
 
+/// `/`: where there is something.
+pub async fn paths(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+    let snapshot = server.registry.snapshot();
+    let mut paths: Vec<String> = FIXED.iter().map(|path| (*path).to_owned()).collect();
+    for GroupVersion { group, version } in group_versions(snapshot.kinds()) {
+        match group {
+            "" => paths.push(format!("/api/{version}")),
+            group => paths.extend([format!("/apis/{group}"), format!("/apis/{group}/{version}")]),
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    cacheable(&headers, "application/json", &json!({"paths": paths}))
+}
+
+/// What is served beside the groups and their versions.
+const FIXED: [&str; 9] =
+    ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+
 pub async fn core(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
     root(server.registry.snapshot().kinds(), &headers, |gv| gv.group.is_empty(), |_, headers| legacy_core(headers))
 }
@@ -285,8 +304,11 @@ fn legacy_resources(kinds: &Kinds, group: &str, version: &str, headers: &HeaderM
     };
     let resources: Vec<Value> = resources_of(kinds, *gv).iter().flat_map(|r| legacy_entries(*gv, r)).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    let list =
-        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources});
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    // The core group's document is older than the rule that everything names its version.
+    if !group.is_empty() {
+        list["apiVersion"] = json!("v1");
+    }
     cacheable(headers, "application/json", &list)
 }
 
@@ -312,7 +334,9 @@ fn legacy_entries(gv: GroupVersion, resource: &Resource) -> Vec<Value> {
 
 /// Changes when objects are stored in another version than before: a digest of group, version and kind.
 fn storage_version_hash(gv: GroupVersion, kind: &str) -> String {
-    let stored = format!("{}/{}/{kind}", gv.group, gv.version);
+    // Kubernetes goes on storing definitions as it did at first, and clients compare.
+    let version = if kind == kinds::CUSTOM_RESOURCE_DEFINITION.kind { "v1beta1" } else { gv.version };
+    let stored = format!("{}/{version}/{kind}", gv.group);
     let digest = ring::digest::digest(&ring::digest::SHA256, stored.as_bytes());
     base64::engine::general_purpose::STANDARD.encode(&digest.as_ref()[..8])
 }

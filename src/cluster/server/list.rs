@@ -1,150 +1,28 @@
 //! Get and list: answers put together out of the bytes that the store keeps, at one consistent revision.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use futures::stream;
 use http::StatusCode;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::accept::Form;
 use super::answer;
 use super::fields::Filter;
-use super::query::{IncludeObject, ListQuery, too_large};
+use super::pages::Page;
+use super::query::IncludeObject;
 use crate::cluster::store::Snapshot;
 use crate::object::custom::Described;
-use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, Revision, kinds};
+use crate::object::{ApiError, Kind, Object, Reason, Revision, kinds};
 
-/// Snapshots that later pages of unfinished lists may still need; older ones expire.
-const KEPT: usize = 64;
 /// A list goes out in pieces of about this size.
 const PIECE: usize = 64 * 1024;
 
-/// A page of a list.
-pub struct Page {
-    pub objects: Vec<Arc<Object>>,
-    pub metadata: Value,
-}
-
-/// Remembers the snapshots that unfinished lists were started on, so that all pages show one revision.
-#[derive(Debug, Default)]
-pub struct Pages {
-    kept: Mutex<VecDeque<Arc<Snapshot>>>,
-}
-
-/// Where the next page starts; opaque to clients.
-#[derive(Serialize, Deserialize)]
-struct Token {
-    rv: u64,
-    namespace: String,
-    name: String,
-}
-
-impl Pages {
-    fn keep(&self, snapshot: &Arc<Snapshot>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.iter().any(|s| s.revision() == snapshot.revision()) {
-            return;
-        }
-        if kept.len() == KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(snapshot.clone());
-    }
-
-    fn at(&self, revision: Revision) -> Option<Arc<Snapshot>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|s| s.revision() == revision).cloned()
-    }
-
-    /// The objects that `query` asks for, and where the next page starts.
-    ///
-    /// # Errors
-    /// `Expired` when a token's revision is gone; `Timeout` when a revision is asked for that is yet to come.
-    pub fn page(
-        &self,
-        latest: Arc<Snapshot>,
-        kind: &'static Kind,
-        filter: &Filter,
-        query: &ListQuery,
-    ) -> Result<Page, ApiError> {
-        let token = query.continue_token.as_deref().map(decode).transpose()?;
-        let snapshot = match &token {
-            Some(token) => self.at(Revision(token.rv)).or_else(|| same(&latest, token.rv)).ok_or_else(expired_token)?,
-            None => self.snapshot_for(latest, query)?,
-        };
-        let start = token.map(|t| ObjectKey::new(kind, t.namespace, t.name));
-        let mut matching = candidates(&snapshot, kind, filter)
-            .filter(|o| start.as_ref().is_none_or(|s| o.key > *s))
-            .map(|o| snapshot.kinds().seen_as(kind, o))
-            .filter(|o| filter.matches(o));
-        let objects: Vec<Arc<Object>> = match query.limit {
-            Some(limit) => matching.by_ref().take(limit).collect(),
-            None => matching.by_ref().collect(),
-        };
-        let remaining = matching.count();
-        let mut metadata = json!({"resourceVersion": snapshot.revision().to_string()});
-        if let (true, Some(last)) = (remaining > 0, objects.last()) {
-            metadata["continue"] = json!(encode(snapshot.revision(), &last.key));
-            // With a selector the rest would have to be counted object by object, so the API leaves it out.
-            if filter.is_everything() {
-                metadata["remainingItemCount"] = json!(remaining);
-            }
-            self.keep(&snapshot);
-        }
-        Ok(Page { objects, metadata })
-    }
-
-    fn snapshot_for(&self, latest: Arc<Snapshot>, query: &ListQuery) -> Result<Arc<Snapshot>, ApiError> {
-        let Some(asked) = query.revision.filter(|r| r.0 > 0) else { return Ok(latest) };
-        if asked > latest.revision() {
-            return Err(too_large(asked, latest.revision()));
-        }
-        if query.exact && asked < latest.revision() {
-            return self.at(asked).ok_or_else(|| {
-                ApiError::new(Reason::Expired, "The resourceVersion for the provided list is too old.")
-            });
-        }
-        Ok(latest)
-    }
-}
-
-fn same(snapshot: &Arc<Snapshot>, revision: u64) -> Option<Arc<Snapshot>> {
-    (snapshot.revision().0 == revision).then(|| snapshot.clone())
-}
-
 pub fn too_old(asked: Revision, oldest: Revision) -> ApiError {
     ApiError::new(Reason::Expired, format!("too old resource version: {asked} ({oldest})"))
-}
-
-fn expired_token() -> ApiError {
-    let message = "The provided continue parameter is too old to display a consistent list result. You must start \
-                   a new list without the continue parameter.";
-    ApiError::new(Reason::Expired, message)
-}
-
-fn encode(revision: Revision, last: &ObjectKey) -> String {
-    let token = Token { rv: revision.0, namespace: last.namespace.clone(), name: last.name.clone() };
-    URL_SAFE_NO_PAD.encode(json!(token).to_string())
-}
-
-fn decode(text: &str) -> Result<Token, ApiError> {
-    let invalid = |why: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid{why}"));
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid(""))?;
-    let token: Value =
-        serde_json::from_slice(&bytes).map_err(|_| match String::from_utf8_lossy(&bytes).chars().next() {
-            None => invalid(": unexpected end of JSON input"),
-            Some(first) => invalid(&format!(": invalid character '{first}' looking for beginning of value")),
-        })?;
-    let other = |_| invalid(": server does not recognize this encoded version ");
-    serde_json::from_value(token).map_err(other)
 }
 
 /// The objects that can match, by the cheapest way to find them.

@@ -19,6 +19,7 @@ mod nodes;
 mod objects;
 mod openapi;
 mod options;
+mod pages;
 mod path;
 pub mod pki;
 mod protobuf;
@@ -30,6 +31,7 @@ pub mod table;
 mod usage;
 mod watch;
 mod write;
+mod yaml;
 
 pub use api::{Api, in_process, router};
 pub use audit::{AuditLog, Peer};

@@ -4,6 +4,7 @@
 use http::Method;
 use serde_json::Value;
 
+use super::body::PatchType;
 use super::query::{self, Parameters};
 use crate::cluster::registry::{DeleteOptions, FieldValidation, Preconditions, Propagation, WriteOptions};
 use crate::object::error::About;
@@ -20,6 +21,10 @@ pub enum What {
     Required(&'static str),
     /// The value given, and those that there are.
     Unsupported(String, &'static str),
+    /// The value given, and what is wrong with it.
+    Invalid(String, &'static str),
+    /// More bytes than this.
+    TooLong(usize),
 }
 
 impl Wrong {
@@ -30,6 +35,8 @@ impl Wrong {
             What::Unsupported(value, supported) => {
                 ("FieldValueNotSupported", format!("Unsupported value: {value}: supported values: {supported}"))
             }
+            What::Invalid(value, why) => ("FieldValueInvalid", format!("Invalid value: {value:?}: {why}")),
+            What::TooLong(most) => ("FieldValueTooLong", format!("Too long: may not be more than {most} bytes")),
         };
         Cause { reason: reason.into(), message, field: self.field.into() }
     }
@@ -63,7 +70,23 @@ fn kind_of(method: &Method) -> &'static str {
 /// # Errors
 /// When a parameter has a value that means nothing.
 pub fn of_write(method: &Method, parameters: &Parameters) -> Result<WriteOptions, ApiError> {
-    let kind = kind_of(method);
+    let mut wrong = Vec::new();
+    let manager = parameters.text("fieldManager").unwrap_or_default();
+    if manager.len() > LONGEST_MANAGER {
+        wrong.push(Wrong { field: "fieldManager", what: What::TooLong(LONGEST_MANAGER) });
+    }
+    if manager.chars().any(char::is_control) {
+        let what = What::Invalid(manager.to_owned(), "should only contain printable characters");
+        wrong.push(Wrong { field: "fieldManager", what });
+    }
+    let dry_run = match parameters.text("dryRun") {
+        None => false,
+        Some("All") => true,
+        Some(other) => {
+            wrong.push(bad_dry_run(&[other]));
+            true
+        }
+    };
     let validation = match parameters.text("fieldValidation") {
         None | Some("Warn") => FieldValidation::Warn,
         Some("Strict") => FieldValidation::Strict,
@@ -71,34 +94,39 @@ pub fn of_write(method: &Method, parameters: &Parameters) -> Result<WriteOptions
         Some(other) => {
             let supported = "\"\", \"Ignore\", \"Strict\", \"Warn\"";
             let what = What::Unsupported(format!("{other:?}"), supported);
-            return Err(invalid(kind, &[Wrong { field: "fieldValidation", what }]));
+            wrong.push(Wrong { field: "fieldValidation", what });
+            FieldValidation::Warn
         }
     };
-    let dry_run = match parameters.text("dryRun") {
-        None => false,
-        Some("All") => true,
-        Some(other) => return Err(bad_dry_run(kind, &[other])),
-    };
+    if !wrong.is_empty() {
+        return Err(invalid(kind_of(method), &wrong));
+    }
     Ok(WriteOptions { validation, force: parameters.flag("force"), dry_run })
 }
 
-fn bad_dry_run(kind: &str, values: &[&str]) -> ApiError {
-    let what = What::Unsupported(format!("{values:?}"), "\"All\"");
-    invalid(kind, &[Wrong { field: "dryRun", what }])
+/// Bytes of the longest name that a field manager can have.
+pub const LONGEST_MANAGER: usize = 128;
+
+fn bad_dry_run(values: &[&str]) -> Wrong {
+    Wrong { field: "dryRun", what: What::Unsupported(format!("{values:?}"), "\"All\"") }
 }
 
-/// Server-side apply has to know who applies.
+/// Server-side apply has to know who applies; no other patch can be forced.
 ///
 /// # Errors
-/// When the request does not say.
-pub fn require_manager(parameters: &Parameters) -> Result<(), ApiError> {
-    match parameters.text("fieldManager") {
-        Some(_) => Ok(()),
-        None => {
-            let what = What::Required("is required for apply patch");
-            Err(invalid("PatchOptions", &[Wrong { field: "fieldManager", what }]))
+/// When the request says too little, or what means nothing.
+pub fn check_patch(patch: PatchType, parameters: &Parameters) -> Result<(), ApiError> {
+    let manager = parameters.text("fieldManager");
+    let wrong = match patch {
+        PatchType::Apply if manager.is_none() => {
+            Wrong { field: "fieldManager", what: What::Required("is required for apply patch") }
         }
-    }
+        PatchType::Json | PatchType::Merge | PatchType::Strategic if parameters.has("force") => {
+            Wrong { field: "force", what: What::Forbidden("may not be specified for non-apply patch") }
+        }
+        _ => return Ok(()),
+    };
+    Err(invalid("PatchOptions", &[wrong]))
 }
 
 /// The options of a deletion: those of the body win over those of the query.
@@ -113,7 +141,7 @@ pub fn of_delete(body: &Value, parameters: &Parameters, dry_run: bool) -> Result
     }
     let asked: Vec<&str> = body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if asked.iter().any(|value| *value != "All") {
-        return Err(bad_dry_run(kind, &asked));
+        return Err(invalid(kind, &[bad_dry_run(&asked)]));
     }
     let named = body["propagationPolicy"].as_str().or_else(|| parameters.text("propagationPolicy"));
     let propagation = match (named, body["orphanDependents"].as_bool()) {
@@ -187,5 +215,11 @@ mod tests {
             "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"Some\"]: supported values: \"All\""
         );
         assert!(of("fieldValidation=Foo").is_err());
+        assert!(of("fieldManager=%07").is_err());
+        let long = of(&format!("fieldManager={}", "m".repeat(129))).unwrap_err();
+        assert_eq!(
+            long.message,
+            "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be more than 128 bytes"
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::cluster::registry::validation::format;
 use crate::object::selector::{BadSelector, FieldSelector, Operator, Selector};
 use crate::object::{ApiError, Cause, Reason, Revision};
 
-use super::options::{What, Wrong, invalid};
+use super::options::{LONGEST_MANAGER, What, Wrong, invalid};
 
 /// All parameters of a request, in order.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,11 @@ impl Parameters {
     /// The first value of a parameter; empty values read as absent.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// Whether the parameter is given at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(k, _)| k == name)
     }
 
     /// All values of a parameter, in order.
@@ -184,12 +189,13 @@ pub fn too_large(asked: Revision, current: Revision) -> ApiError {
     ApiError { causes: vec![cause], retry_after_seconds: Some(1), ..ApiError::new(Reason::Timeout, message) }
 }
 
-/// The client program and its field manager: `fieldManager`, else the User-Agent up to its first `/`.
+/// The client program and its field manager: `fieldManager`, else the User-Agent up to its first `/`, as much of it as
+/// a manager's name can have.
 pub fn client_and_manager(parameters: &Parameters, headers: &HeaderMap) -> (String, String) {
     let client = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("unknown");
-    let program = client.split('/').next().unwrap_or_default();
-    let manager = parameters.text("fieldManager").unwrap_or(program);
-    (client.to_owned(), manager.to_owned())
+    let program: String = client.split('/').next().unwrap_or_default().chars().take(LONGEST_MANAGER).collect();
+    let manager = parameters.text("fieldManager").map_or(program, str::to_owned);
+    (client.to_owned(), manager)
 }
 
 #[cfg(test)]

@@ -62,6 +62,8 @@ struct Feed {
     clock: Clock,
     /// Objects that existed when the watch began, to be shown as added.
     present: VecDeque<Arc<Object>>,
+    /// Changes of a batch of which the watcher may have heard a part only.
+    again: VecDeque<(&'static str, Arc<Object>)>,
     /// The bookmark that ends the present objects is still to be sent.
     announce_end: bool,
     /// Events up to here are older than what the watcher knows.
@@ -107,6 +109,7 @@ impl Feed {
             true => candidates(&snapshot, kind, &filter).filter(|o| filter.matches(o)).cloned().collect(),
             false => VecDeque::new(),
         };
+        let again = if replay { VecDeque::new() } else { batch_at(registry, kind, &filter, known) };
         let now = Instant::now();
         Ok(Self {
             kind,
@@ -116,6 +119,7 @@ impl Feed {
             include: query.include_object,
             clock: registry.clock(),
             present,
+            again,
             announce_end: query.send_initial_events && query.bookmarks,
             known,
             watch,
@@ -142,6 +146,9 @@ impl Feed {
             let marked = json!({"resourceVersion": self.known.to_string(),
                 "annotations": {"k8s.io/initial-events-end": "true"}});
             return Some(self.bookmark(marked));
+        }
+        if let Some((change, object)) = self.again.pop_front() {
+            return Some(self.line(change, &object));
         }
         loop {
             match self.step().await {
@@ -245,6 +252,21 @@ fn subscribe(registry: &Registry, kind: &'static Kind, known: Revision) -> Resul
             store.watch(kind, current).map_err(|error| ApiError::new(Reason::Expired, error.to_string()))
         }
     }
+}
+
+/// The changes of one batch share a revision, so a watcher that was cut off among them cannot say how many it has heard.
+/// When it comes back with that revision it hears all of them again, which to it is the same states once more. Lists and
+/// bookmarks give the revision of a whole state, which such a batch's objects never have: who comes with one of those
+/// hears nothing twice.
+fn batch_at(
+    registry: &Registry,
+    kind: &'static Kind,
+    filter: &Filter,
+    known: Revision,
+) -> VecDeque<(&'static str, Arc<Object>)> {
+    let changes = registry.store().changed_at(kind, known);
+    let seen: VecDeque<_> = changes.iter().filter_map(|event| seen_through(filter, event)).collect();
+    if seen.len() > 1 { seen } else { VecDeque::new() }
 }
 
 /// What a change is to a watcher that sees a part of the collection only: an object that starts to match

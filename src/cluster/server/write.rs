@@ -15,10 +15,12 @@ use super::api::Server;
 use super::auth::{self, Identity};
 use super::body::{self, PatchType};
 use super::fields::Filter;
-use super::list::{self, Page};
+use super::list;
 use super::options;
+use super::pages::Page;
 use super::path::Attributes;
 use super::query::{self, IncludeObject, ListQuery, Parameters};
+use super::yaml;
 use crate::cluster::registry::{Author, DeleteOptions, Deleted, Patch, Target, WriteOptions, Written};
 use crate::object::kinds::Subresource;
 use crate::object::{ApiError, Kind, Object, ObjectKey, kinds};
@@ -125,14 +127,13 @@ pub fn decode_patch(parts: &Parts, bytes: &Bytes, write: &WriteRequest) -> Resul
             false => malformed(e.to_string()),
         })
     };
-    Ok(match body::patch_type(parts)? {
+    let patch_type = body::patch_type(parts)?;
+    options::check_patch(patch_type, &write.parameters)?;
+    Ok(match patch_type {
         PatchType::Json => Patch::Json(json()?),
         PatchType::Merge => Patch::Merge(json()?),
         PatchType::Strategic => Patch::Strategic(json()?),
-        PatchType::Apply => {
-            options::require_manager(&write.parameters)?;
-            Patch::Apply(body::yaml(bytes).map_err(malformed)?)
-        }
+        PatchType::Apply => Patch::Apply(yaml::read(bytes).map_err(malformed)?.0),
     })
 }
 
