@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use windlass::object::kinds;
+use windlass::object::{kinds, views};
 
 const HEAD: &str = "\
 # Kinds
@@ -21,7 +21,7 @@ fn page() -> String {
         let (version, shorts) = (kind.api_version(), kind.short_names.join(", "));
         format!("| {} | `{version}` | {shorts} | {scope} | {} |\n", kind.kind, subresources.join(", "))
     };
-    HEAD.to_owned() + &kinds::all().iter().map(row).collect::<String>()
+    HEAD.to_owned() + &kinds::all().iter().chain(views::all().map(|view| &view.kind)).map(row).collect::<String>()
 }
 
 #[test]

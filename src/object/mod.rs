@@ -15,6 +15,7 @@ pub mod schema;
 pub mod selector;
 pub mod stored;
 pub mod types;
+pub mod views;
 
 pub use clock::Clock;
 pub use custom::Kinds;

@@ -16,11 +16,13 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::{autoscaling, events};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::de::DeserializeOwned;
 
 use super::application::Application;
 use super::kinds::{self, Kind};
+use super::views;
 
 /// Something that is done with the type of a kind.
 pub trait Visit {
@@ -32,6 +34,12 @@ macro_rules! types {
     ($($kind:ident $type:ident,)*) => {
         /// Calls `visitor` with the type of `kind`; `None` for a kind without one.
         pub fn visit<V: Visit>(kind: &'static Kind, visitor: V) -> Option<V::Out> {
+            if let Some(view) = views::of(kind) {
+                return match view.stored {
+                    stored if stored == kinds::EVENT => Some(visitor.visit::<events::v1::Event>()),
+                    _ => Some(visitor.visit::<autoscaling::v1::HorizontalPodAutoscaler>()),
+                };
+            }
             $(if kind == kinds::$kind {
                 return Some(visitor.visit::<$type>());
             })*

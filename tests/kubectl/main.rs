@@ -3,4 +3,5 @@
 
 mod cluster;
 mod reading;
+mod verbs;
 mod writing;

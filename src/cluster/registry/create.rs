@@ -15,7 +15,7 @@ use super::transaction::{NamespaceState, Transaction};
 use super::update::Owned;
 use super::warnings;
 use crate::object::custom::Described;
-use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds};
+use crate::object::{ApiError, Cause, Kind, ObjectKey, Reason, kinds, views};
 use crate::policy::Operation;
 
 /// How often a generated name that is taken is drawn anew.
@@ -31,6 +31,9 @@ impl Transaction {
         mut object: Value,
         options: WriteOptions,
     ) -> Result<(), ApiError> {
+        if let Some(view) = views::of(kind) {
+            return self.create_through(view, namespace, object, options);
+        }
         let kinds = self.kinds().clone();
         let warnings = admit::decode(custom::described(&kinds, kind)?, &mut object, options.validation)?;
         request::check_namespace(kind, namespace, &mut object)?;

@@ -25,6 +25,7 @@ mod request;
 mod strategy;
 mod update;
 pub mod validation;
+mod views;
 mod warnings;
 
 mod accounts;

@@ -14,12 +14,15 @@ use super::update::Owned;
 use crate::diff::{jsonpatch, strategic};
 use crate::object::custom::Described;
 use crate::object::kinds::Subresource;
-use crate::object::{ApiError, Cause, Kind, Reason, schema};
+use crate::object::{ApiError, Cause, Kind, Reason, schema, views};
 
 impl Transaction {
     /// # Errors
     /// The refusal for the client.
     pub fn patch(&mut self, target: &Target, patch: Patch, options: WriteOptions) -> Result<(), ApiError> {
+        if let Some(view) = views::of(target.key.kind) {
+            return self.patch_through(view, target, patch, options);
+        }
         if target.subresource == Some(Subresource::Scale) {
             return self.patch_scale(&target.key, patch, options);
         }
@@ -90,7 +93,7 @@ pub(super) fn patched(kind: &'static Kind, current: &Value, patch: &Patch) -> Re
 }
 
 /// Checks a patched object against its kind: what is wrong with it is the patch's fault.
-fn read_patched(
+pub(super) fn read_patched(
     kind: Described<'_>,
     current: &Value,
     object: &mut Value,

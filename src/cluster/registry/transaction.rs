@@ -16,6 +16,7 @@ use super::services::{InUse, ServiceRange};
 use super::verbs::{Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
 use crate::object::kinds::{self, Kind};
+use crate::object::views::View;
 use crate::object::{ApiError, Draft, Kinds, Object, ObjectKey, Reason, Revision};
 use crate::policy::{Effect, Policies};
 
@@ -208,6 +209,11 @@ impl Transaction {
         let before = self.base.get(key).cloned();
         let key = self.kinds.stored_key(key);
         self.step_taken(Step { key, kind: StepKind::Delete, before, after: None });
+    }
+
+    /// The answer to the last step is to be shown through a view.
+    pub(super) fn asked_through(&mut self, view: &'static View) {
+        self.asked = Some(&view.kind);
     }
 
     fn step_taken(&mut self, step: Step) {

@@ -16,7 +16,7 @@ use super::transaction::Transaction;
 use super::validation;
 use super::warnings;
 use crate::object::kinds::Subresource;
-use crate::object::{ApiError, ObjectKey, Reason, kinds};
+use crate::object::{ApiError, ObjectKey, Reason, kinds, views};
 use crate::policy::Operation;
 
 /// Metadata that an update keeps when the request leaves it out.
@@ -36,6 +36,9 @@ impl Transaction {
     /// The refusal for the client.
     pub fn update(&mut self, target: &Target, mut object: Value, options: WriteOptions) -> Result<(), ApiError> {
         let key = &target.key;
+        if let Some(view) = views::of(key.kind) {
+            return self.update_through(view, target, object, options);
+        }
         match target.subresource {
             None | Some(Subresource::Status | Subresource::EphemeralContainers) => {}
             Some(Subresource::Scale) => return self.update_scale(key, object, options),

@@ -93,7 +93,8 @@ impl Registry {
     /// `NotFound`.
     pub fn get(&self, key: &ObjectKey) -> Result<Arc<Object>, ApiError> {
         let snapshot = self.snapshot();
-        let object = snapshot.get(key).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
+        let stored = snapshot.kinds().stored_key(key);
+        let object = snapshot.get(&stored).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
         Ok(snapshot.kinds().seen_as(key.kind, object))
     }
 

@@ -15,7 +15,7 @@ use super::answer;
 use super::api::Server;
 use super::{review, usage};
 use crate::object::kinds::{self, Subresource};
-use crate::object::{Kind, Kinds};
+use crate::object::{Kind, Kinds, views};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
@@ -33,6 +33,8 @@ struct Resource {
     kind: &'static str,
     namespaced: bool,
     verbs: Vec<&'static str>,
+    /// The group-version that its objects are stored in.
+    stored: GroupVersion,
     short_names: &'static [&'static str],
     categories: &'static [&'static str],
     subresources: Vec<Sub>,
@@ -63,9 +65,10 @@ fn group_versions(kinds: &Kinds) -> Vec<GroupVersion> {
 }
 
 /// The groups in the order in which Kubernetes lists them: kubectl takes the first group that has a resource's name.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "",
     "apps",
+    "events.k8s.io",
     "authentication.k8s.io",
     "authorization.k8s.io",
     "autoscaling",
@@ -89,6 +92,7 @@ fn resources_of(kinds: &Kinds, of: GroupVersion) -> Vec<Resource> {
         kind: r.kind,
         namespaced: r.namespaced,
         verbs: vec!["create"],
+        stored: of,
         short_names: &[],
         categories: &[],
         subresources: Vec::new(),
@@ -99,6 +103,7 @@ fn resources_of(kinds: &Kinds, of: GroupVersion) -> Vec<Resource> {
         kind: r.kind,
         namespaced: r.namespaced,
         verbs: vec!["get", "list"],
+        stored: of,
         short_names: &[],
         categories: &[],
         subresources: Vec::new(),
@@ -119,6 +124,7 @@ fn resource(kind: &'static Kind) -> Resource {
         kind: kind.kind,
         namespaced: kind.namespaced,
         verbs,
+        stored: GroupVersion { group: views::stored(kind).group, version: views::stored(kind).version },
         short_names: kind.short_names,
         categories: kind.categories,
         subresources,
@@ -327,7 +333,7 @@ fn legacy_entries(gv: GroupVersion, resource: &Resource) -> Vec<Value> {
     let subresources = resource.subresources.iter().map(sub);
     let mut own = with_names(own, resource);
     if resource.verbs.contains(&"watch") {
-        own["storageVersionHash"] = json!(storage_version_hash(gv, resource.kind));
+        own["storageVersionHash"] = json!(storage_version_hash(resource.stored, resource.kind));
     }
     std::iter::once(own).chain(subresources).collect()
 }

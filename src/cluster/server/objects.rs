@@ -7,14 +7,15 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::accept::form;
+use super::accept::{Form, form};
 use super::api::Server;
 use super::fields::Filter;
 use super::path::Attributes;
 use super::query::{IncludeObject, ListQuery, Parameters, revision, too_large};
 use super::{answer, auth, list, log, streams, watch, write};
 use crate::object::kinds::{self, Subresource};
-use crate::object::{ApiError, Kind, ObjectKey};
+use crate::object::selector::FieldSelector;
+use crate::object::{ApiError, Kind, ObjectKey, views};
 
 pub async fn serve(
     State(server): State<Arc<Server>>,
@@ -36,6 +37,7 @@ async fn route(server: &Server, at: &Attributes, request: Request) -> Result<Res
             false => Ok(answer::text(StatusCode::NOT_FOUND, "404 page not found\n")),
         };
     };
+    let kind = face(kind, at, &request);
     if at.name.is_empty() {
         return collection(server, kind, at, request).await;
     }
@@ -52,6 +54,17 @@ async fn route(server: &Server, at: &Attributes, request: Request) -> Result<Res
     }
     let named = kind.subresources.iter().find(|s| s.as_str() == at.subresource);
     subresource(server, key, *named.ok_or_else(answer::no_such_resource)?, at, request).await
+}
+
+/// The row by which a request is answered. A view is only for bodies that go in or out: deletions and Tables, which are
+/// the same for all faces of a kind, go by the stored one.
+fn face(kind: &'static Kind, at: &Attributes, request: &Request) -> &'static Kind {
+    let shown = match at.verb {
+        "get" | "list" | "watch" => !matches!(form(request.headers()), Ok(Form::Table(_))),
+        "create" | "update" | "patch" => true,
+        _ => false,
+    };
+    if shown { kind } else { views::stored(kind) }
 }
 
 async fn collection(
@@ -81,12 +94,21 @@ fn read(server: &Server, kind: &'static Kind, at: &Attributes, request: &Request
     let (labels, fields) = (std::mem::take(&mut query.labels), std::mem::take(&mut query.fields));
     let snapshot = server.registry.snapshot();
     let described = snapshot.kinds().describe(kind);
-    let filter = Filter::new(described, &at.namespace, labels, fields)?;
+    let fields = fields_of(at, fields);
+    let filter = Filter::new(snapshot.kinds().describe(views::stored(kind)), &at.namespace, labels, fields)?;
     if query.watch {
         return watch::answer(server, kind, filter, &query, form);
     }
     let page = server.pages.page(snapshot.clone(), kind, &filter, &query)?;
     Ok(list::answer(described, page, form, query.include_object, server.registry.clock().now()))
+}
+
+/// What is selected is the stored object, whose fields may have other names than in the group that was asked.
+fn fields_of(at: &Attributes, mut fields: FieldSelector) -> FieldSelector {
+    if at.group == views::events().kind.group {
+        fields.terms.iter_mut().for_each(|term| term.path = views::core_event_field(&term.path));
+    }
+    fields
 }
 
 async fn object(server: &Server, key: ObjectKey, at: &Attributes, request: Request) -> Result<Response, ApiError> {

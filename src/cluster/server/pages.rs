@@ -14,7 +14,7 @@ use super::list::candidates;
 use super::query::{ListQuery, too_large};
 use crate::cluster::store::{Snapshot, Store};
 use crate::object::error::About;
-use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, Revision};
+use crate::object::{ApiError, Kind, Object, ObjectKey, Reason, Revision, views};
 
 /// Snapshots that later pages of unfinished lists may still need; older ones expire.
 const KEPT: usize = 64;
@@ -89,11 +89,13 @@ impl Pages {
             Some(token) => self.snapshot_of(token, latest)?,
             None => self.snapshot_for(latest, query)?,
         };
-        let start = token.map(|token| token.last(kind, &filter.namespace));
-        let mut matching = candidates(&snapshot, kind, filter)
+        let stored = views::stored(kind);
+        let start = token.map(|token| token.last(stored, &filter.namespace));
+        let mut matching = candidates(&snapshot, stored, filter)
             .filter(|o| start.as_ref().is_none_or(|s| o.key > *s))
-            .map(|o| snapshot.kinds().seen_as(kind, o))
-            .filter(|o| filter.matches(o));
+            .map(|o| snapshot.kinds().seen_as(stored, o))
+            .filter(|o| filter.matches(o))
+            .map(|o| snapshot.kinds().seen_as(kind, &o));
         let objects: Vec<Arc<Object>> = match query.limit {
             Some(limit) => matching.by_ref().take(limit).collect(),
             None => matching.by_ref().collect(),

@@ -23,7 +23,7 @@ use super::metrics::Watching;
 use super::query::{IncludeObject, ListQuery, too_large};
 use crate::cluster::registry::Registry;
 use crate::cluster::store::{Change, Event, Watch, WatchEnd, WatchError};
-use crate::object::{ApiError, Clock, Draft, Kind, Kinds, Object, Reason, Revision};
+use crate::object::{ApiError, Clock, Draft, Kind, Kinds, Object, Reason, Revision, views};
 
 /// A watcher that asked for bookmarks hears at least this often how far it is.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -104,12 +104,13 @@ impl Feed {
             return Err(too_large(asked, snapshot.revision()));
         }
         let known = if replay { snapshot.revision() } else { asked.unwrap_or_default() };
-        let watch = subscribe(registry, kind, known)?;
+        let stored = views::stored(kind);
+        let watch = subscribe(registry, stored, known)?;
         let present = match replay {
-            true => candidates(&snapshot, kind, &filter).filter(|o| filter.matches(o)).cloned().collect(),
+            true => candidates(&snapshot, stored, &filter).filter(|o| filter.matches(o)).cloned().collect(),
             false => VecDeque::new(),
         };
-        let again = if replay { VecDeque::new() } else { batch_at(registry, kind, &filter, known) };
+        let again = if replay { VecDeque::new() } else { batch_at(registry, stored, &filter, known) };
         let now = Instant::now();
         Ok(Self {
             kind,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::definition::{Definition, Version};
 use super::rows::TooManyKinds;
 use crate::object::kinds::{self, Kind};
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, views};
 
 /// A copy costs a reference count.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,7 @@ impl Kinds {
     /// All kinds, custom ones once for each version that is served, in the order of discovery.
     pub fn all(&self) -> impl Iterator<Item = &'static Kind> + '_ {
         let custom = self.custom.values().flat_map(|definition| definition.served().map(|version| version.kind));
-        kinds::all().iter().chain(custom)
+        kinds::all().iter().chain(views::all().map(|view| &view.kind)).chain(custom)
     }
 
     /// All kinds, custom ones once: those whose objects a store can hold.
@@ -106,7 +106,12 @@ impl Kinds {
     /// The kind served at `/apis/GROUP/VERSION/PLURAL`.
     pub fn by_plural(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
         let custom = || self.of_resource(group, plural)?.served().find(|v| v.kind.version == version);
-        kinds::by_plural(group, version, plural).or_else(|| Some(custom()?.kind))
+        let view = || {
+            views::all()
+                .map(|view| &view.kind)
+                .find(|row| (row.group, row.version, row.plural) == (group, version, plural))
+        };
+        kinds::by_plural(group, version, plural).or_else(view).or_else(|| Some(custom()?.kind))
     }
 
     /// The kind of a group and plural, in the version that is stored.
@@ -155,6 +160,11 @@ impl Kinds {
     /// An object as clients of `kind`, a version of its kind, see it. Objects are kept in one version and as the schema
     /// was when they were written; only those whose version or schema is another now have to be made anew.
     pub fn seen_as(&self, kind: &'static Kind, object: &Arc<Object>) -> Arc<Object> {
+        if let Some(view) = views::of(kind).filter(|_| views::of(object.key.kind).is_none()) {
+            let mut value = object.value();
+            view.show(&mut value);
+            return Object::from_json(kind, Bytes::from(value.to_string())).map_or_else(|_| object.clone(), Arc::new);
+        }
         let Some(definition) = self.definition(kind) else { return object.clone() };
         let current = object.key.kind.version == kind.version
             && definition.versions.len() == 1
@@ -180,7 +190,7 @@ impl Kinds {
 
     /// The same key by the row in which objects are kept.
     pub fn stored_key(&self, key: &ObjectKey) -> ObjectKey {
-        let kind = self.definition(key.kind).map_or(key.kind, |definition| definition.storage().kind);
+        let kind = self.definition(key.kind).map_or(views::stored(key.kind), |definition| definition.storage().kind);
         ObjectKey { kind, ..key.clone() }
     }
 }

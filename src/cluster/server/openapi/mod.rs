@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::answer;
 use super::api::Server;
 use super::discovery::{cacheable, digest};
-use crate::object::{Kind, Kinds, Revision, kinds};
+use crate::object::{Kind, Kinds, Revision, kinds, views};
 
 /// A protobuf document that says `swagger: "2.0"` and nothing else: older clients insist on an answer and
 /// then read the version 3 documents.
@@ -56,7 +56,7 @@ impl Documents {
     fn of_table(&self) -> &BTreeMap<String, Arc<Document>> {
         self.of_table.get_or_init(|| {
             let mut by_path: BTreeMap<String, Vec<&'static Kind>> = BTreeMap::new();
-            for kind in kinds::all() {
+            for kind in kinds::all().iter().chain(views::all().map(|view| &view.kind)) {
                 by_path.entry(path_of(kind)).or_default().push(kind);
             }
             by_path.into_iter().map(|(path, kinds)| (path, Document::of(&document::of(&kinds)))).collect()
