@@ -12,6 +12,8 @@ use super::key::{ObjectKey, Revision};
 use super::kinds::Kind;
 use super::meta::Meta;
 
+const TYPE_META: [&str; 2] = ["apiVersion", "kind"];
+
 /// One state of an object. Immutable; shared by everybody who reads it.
 pub struct Object {
     pub key: ObjectKey,
@@ -33,6 +35,15 @@ impl Object {
     /// The object as it goes over the wire, with `apiVersion`, `kind` and `resourceVersion`.
     pub fn json(&self) -> &Bytes {
         &self.json
+    }
+
+    /// The wire form from after what the object is, `{"apiVersion":…,"kind":…,`, on: in a list, the list says it. `None`
+    /// when the bytes do not begin so.
+    pub fn json_of_item(&self) -> Option<&[u8]> {
+        let of = self.key.kind;
+        let slash = if of.group.is_empty() { "" } else { "/" };
+        let head = ["{\"apiVersion\":\"", of.group, slash, of.version, "\",\"kind\":\"", of.kind, "\","];
+        head.into_iter().try_fold(&*self.json, |rest, part| rest.strip_prefix(part.as_bytes()))
     }
 
     /// The object as a JSON value; decoded at each call, so keep it.
@@ -78,7 +89,13 @@ impl Draft {
         let mut after = Vec::new();
         let members = object.as_object().into_iter().flatten();
         before.push(b'{');
-        for (name, value) in members.filter(|(name, _)| *name != "metadata") {
+        // What the object is comes first, so that it is easily left out.
+        for name in TYPE_META {
+            if let Some(value) = object.get(name) {
+                write_member(&mut before, name, value);
+            }
+        }
+        for (name, value) in members.filter(|(name, _)| *name != "metadata" && !TYPE_META.contains(&name.as_str())) {
             write_member(&mut before, name, value);
         }
         write_name(&mut before, "metadata");
@@ -144,6 +161,8 @@ mod tests {
         let mut want = object.clone();
         want["metadata"]["resourceVersion"] = json!("42");
         assert_eq!(sealed.value(), want);
+        let item = br#""data":{"k":"\"}"},"metadata":{"name":"a","namespace":"d","uid":"u","resourceVersion":"42"}}"#;
+        assert_eq!(sealed.json_of_item(), Some(&item[..]));
         assert_eq!(sealed.meta.revision, Revision(42));
         assert_eq!(sealed.key, ObjectKey::new(kinds::CONFIG_MAP, "d", "a"));
     }

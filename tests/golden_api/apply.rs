@@ -7,7 +7,7 @@ use crate::client::{Answer, Client};
 use crate::cluster::{ask, prepared};
 use crate::tally::replay_all;
 
-const FLOOR: usize = 104;
+const FLOOR: usize = 112;
 
 #[tokio::test(start_paused = true)]
 async fn applies_own_and_yield_fields_as_recorded() {

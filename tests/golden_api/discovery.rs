@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::cluster::ask;
 use crate::tally::replay_all;
 
-const FLOOR: usize = 37;
+const FLOOR: usize = 47;
 
 #[tokio::test(start_paused = true)]
 async fn discovery_shows_what_was_recorded() {

@@ -6,7 +6,7 @@ use crate::check::Check;
 use crate::cluster::{ask, prepared};
 use crate::tally::replay_all;
 
-const FLOOR: usize = 443;
+const FLOOR: usize = 497;
 
 #[tokio::test(start_paused = true)]
 async fn refusals_read_as_recorded() {

@@ -72,7 +72,7 @@ const ROWS: &[Row] = &[
     ),
     row("get --watch", WorksIn("tests/kubectl/reading.rs", "a_watch_shows_changes_as_they_happen")),
     row("describe", Works(&["describe deploy web", "describe ns default"])),
-    row("expose", Works(&["expose deploy web --name=exposed"])),
+    row("expose", Works(&["expose deploy web --name=exposed --port=80"])),
     row("label", Works(&["label deploy web tier=front"])),
     row("annotate", Works(&["annotate deploy web note=x"])),
     row(

@@ -49,14 +49,24 @@ pub fn answer(kind: Described<'_>, page: Page, form: Form, include: IncludeObjec
                 kind.api_version(),
                 page.metadata
             );
-            joined(head, page.objects, |object| object.json().clone())
+            // Custom resources say what they are even in a list.
+            let built_in = kind.is_built_in();
+            joined(head, page.objects, move |object, out| match object.json_of_item().filter(|_| built_in) {
+                Some(rest) => {
+                    out.extend_from_slice(b"{");
+                    out.extend_from_slice(rest);
+                }
+                None => out.extend_from_slice(object.json()),
+            })
         }
         Form::Metadata(version) => {
             let head = format!(
                 "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":{},\"items\":[",
                 page.metadata
             );
-            joined(head, page.objects, move |o| answer::metadata_only(&o.value(), version).to_string().into())
+            joined(head, page.objects, move |o, out| {
+                out.extend_from_slice(answer::metadata_only(&o.value(), version).to_string().as_bytes());
+            })
         }
         Form::Table(version) => {
             let mut table = answer::table_head(kind, version, page.metadata);
@@ -69,9 +79,13 @@ pub fn answer(kind: Described<'_>, page: Page, form: Form, include: IncludeObjec
 
 /// `head`, the objects with commas between them, and the end of the list. Short lists go out whole, with
 /// their length; long ones in pieces, so that they never are in memory twice.
-fn joined(head: String, objects: Vec<Arc<Object>>, json: impl Fn(&Object) -> Bytes + Send + 'static) -> Response {
+fn joined(
+    head: String,
+    objects: Vec<Arc<Object>>,
+    write: impl Fn(&Object, &mut BytesMut) + Send + 'static,
+) -> Response {
     let short = objects.iter().map(|o| o.json().len()).sum::<usize>() < PIECE;
-    let mut pieces = Pieces { head: Some(head), objects: objects.into_iter(), first: true, ended: false, json };
+    let mut pieces = Pieces { head: Some(head), objects: objects.into_iter(), first: true, ended: false, write };
     if short {
         let whole = pieces.next().unwrap_or_default();
         return answer::bytes(StatusCode::OK, whole);
@@ -84,10 +98,10 @@ struct Pieces<F> {
     objects: std::vec::IntoIter<Arc<Object>>,
     first: bool,
     ended: bool,
-    json: F,
+    write: F,
 }
 
-impl<F: Fn(&Object) -> Bytes> Iterator for Pieces<F> {
+impl<F: Fn(&Object, &mut BytesMut)> Iterator for Pieces<F> {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
@@ -104,7 +118,7 @@ impl<F: Fn(&Object) -> Bytes> Iterator for Pieces<F> {
             if !std::mem::take(&mut self.first) {
                 piece.extend_from_slice(b",");
             }
-            piece.extend_from_slice(&(self.json)(&object));
+            (self.write)(&object, &mut piece);
         }
         Some(piece.freeze())
     }

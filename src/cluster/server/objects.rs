@@ -32,7 +32,11 @@ async fn route(server: &Server, at: &Attributes, request: Request) -> Result<Res
     let snapshot = server.registry.snapshot();
     let Some(kind) = snapshot.kinds().by_plural(&at.group, &at.version, &at.resource) else {
         // A group or version that nobody serves has no handler that could answer in its own words.
-        return match snapshot.kinds().all().any(|kind| kind.group == at.group && kind.version == at.version) {
+        return match snapshot
+            .kinds()
+            .all()
+            .any(|kind| kind.group == at.group && (kind.is_built_in() || kind.version == at.version))
+        {
             true => Err(answer::no_such_resource()),
             false => Ok(answer::text(StatusCode::NOT_FOUND, "404 page not found\n")),
         };

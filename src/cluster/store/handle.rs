@@ -72,7 +72,7 @@ impl Store {
         let hub = Hub::new(snapshot.revision());
         let snapshot = Arc::new(snapshot);
         let recent = Recent::default();
-        recent.keep(snapshot.clone());
+        recent.keep(snapshot.clone(), 0);
         let shared = Arc::new(Shared { current: ArcSwap::new(snapshot), recent, hub });
         let (queue, requests) = mpsc::channel(QUEUE);
         let (stop, ended) = (tasks.token().child_token(), CancellationToken::new());

@@ -100,7 +100,8 @@ impl<B: Backend> Writer<B> {
             return;
         }
         let next = Arc::new(next);
-        self.shared.recent.keep(next.clone());
+        let events = staged.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).flat_map(|(_, events)| events);
+        self.shared.recent.keep(next.clone(), events.map(|event| event.object.json().len()).sum());
         self.shared.current.store(next);
         for (answer, outcome) in staged {
             let outcome = outcome.map(|(committed, events)| self.publish(committed, events));

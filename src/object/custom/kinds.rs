@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::definition::{Definition, Version};
 use super::rows::TooManyKinds;
 use crate::object::kinds::{self, Kind};
-use crate::object::{Object, ObjectKey, views};
+use crate::object::{Draft, Object, ObjectKey, views};
 
 /// A copy costs a reference count.
 #[derive(Clone, Debug, Default)]
@@ -163,7 +163,7 @@ impl Kinds {
         if let Some(view) = views::of(kind).filter(|_| views::of(object.key.kind).is_none()) {
             let mut value = object.value();
             view.show(&mut value);
-            return Object::from_json(kind, Bytes::from(value.to_string())).map_or_else(|_| object.clone(), Arc::new);
+            return Arc::new(Draft::new(kind, &value).seal(object.meta.revision));
         }
         let Some(definition) = self.definition(kind) else { return object.clone() };
         let current = object.key.kind.version == kind.version
