@@ -3,3 +3,4 @@
 #[allow(dead_code, reason = "shared with the replay of the recordings")]
 mod client;
 mod requests;
+mod watches;
