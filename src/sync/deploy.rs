@@ -457,7 +457,6 @@ impl Worker {
 fn wish(application: &Application) -> Wish {
     let asked: Option<&SyncOperation> = application.operation.as_ref().and_then(|operation| operation.sync.as_ref());
     match (asked, application.spec.sync_policy.automation()) {
-        (Some(asked), _) if asked.dry_run => Wish::Compare,
         (Some(asked), _) => Wish::Sync { prune: asked.prune },
         (None, Some(automated)) => Wish::Sync { prune: automated.prune },
         (None, None) => Wish::Compare,

@@ -66,8 +66,8 @@ pub fn application(application: &Value, found: &mut Findings) {
     found.not_negative(at.child("revisionHistoryLimit"), &spec["revisionHistoryLimit"]);
     let asked = &application["operation"]["sync"];
     let operation = Path::Root.child("operation");
-    // A sync of something else than what was asked for would be worse than none.
-    for field in ["revision", "revisions", "resources", "source", "sources", "manifests"] {
+    // A sync of something else than what was asked for would be worse than none; a dry run is what a plan is for.
+    for field in ["dryRun", "revision", "revisions", "resources", "source", "sources", "manifests"] {
         if !asked[field].is_null() {
             found.forbidden(
                 operation.child("sync").child(field),
