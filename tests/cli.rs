@@ -157,3 +157,12 @@ fn commands_without_a_server_say_what_to_do() {
     expect(windlass(dir.path(), dir.path(), &["man", "pages"]), 0, &[]);
     assert!(dir.path().join("pages/windlass-up.1").exists());
 }
+
+#[test]
+fn a_reader_that_leaves_early_ends_the_command_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Windlass::command();
+    let output = command.args(["completions", "bash"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), ""));
+}

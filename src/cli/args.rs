@@ -18,13 +18,20 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// What to log to standard error, for example `info` or `windlass::sync=debug`
-    #[arg(long, global = true, env = "WINDLASS_LOG", default_value = "warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        env = "WINDLASS_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
     pub log: String,
     /// Log one JSON object a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub log_json: bool,
     /// When to use colours
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = "Global options", value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::args::{DiffArgs, DiffFormat, Global};
 use super::client;
-use super::output::Paint;
+use super::output::{Paint, show};
 use crate::diff::plan::Plan;
 use crate::diff::render::{self, Style};
 use crate::object::application::Application;
@@ -38,10 +38,10 @@ pub async fn run(args: DiffArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     match args.output {
         DiffFormat::Text => {
-            print!("{}", render::text(&plan, Style { colours: Paint::for_stdout(global).is_on() }));
+            show(render::text(&plan, Style { colours: Paint::for_stdout(global).is_on() }))?;
         }
-        DiffFormat::Markdown => print!("{}", render::markdown(&plan)),
-        DiffFormat::Json => println!("{}", serde_json::to_string_pretty(&plan)?),
+        DiffFormat::Markdown => show(render::markdown(&plan))?,
+        DiffFormat::Json => show(serde_json::to_string_pretty(&plan)?)?,
     }
     Ok(ExitCode::from(exit_code(&plan)))
 }

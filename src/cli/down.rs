@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::args::DownArgs;
 use super::client::data_dir;
+use super::output::show;
 use crate::agent;
 use crate::agent::runtime::Docker;
 
@@ -13,6 +14,6 @@ pub async fn run(args: DownArgs) -> anyhow::Result<ExitCode> {
     let dir = data_dir(args.data_dir)?;
     let docker = Docker::connect().await.context("cannot use the Docker engine")?;
     let removed = agent::teardown(&docker, &dir.join("agent")).await?;
-    println!("removed {removed} containers and the network of {}", dir.display());
+    show(format!("removed {removed} containers and the network of {}", dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,15 +6,15 @@ use jiff::Timestamp;
 
 use super::args::{Format, Global, StatusArgs};
 use super::client;
-use super::output::{Paint, ago, plain, short, table};
+use super::output::{Paint, ago, plain, short, show, table};
 use crate::object::application::Application;
 
 pub async fn run(args: StatusArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
     let application = client::application(&client, &args.connection).await?;
     match args.output {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&application.status.history)?),
-        Format::Text => print!("{}", text(&application, Paint::for_stdout(global), Timestamp::now())),
+        Format::Json => show(serde_json::to_string_pretty(&application.status.history)?)?,
+        Format::Text => show(text(&application, Paint::for_stdout(global), Timestamp::now()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::args::{Format, LintArgs};
-use super::output::plain;
+use super::output::{plain, show};
 use crate::object::{Kind, kinds};
 use crate::sync::{self, Linted, render};
 
@@ -25,12 +25,14 @@ pub async fn run(args: LintArgs) -> anyhow::Result<ExitCode> {
     match args.output {
         Format::Json => {
             let found = json!({"objects": rendered.documents.len(), "errors": errors, "warnings": warnings});
-            println!("{}", serde_json::to_string_pretty(&found)?);
+            show(serde_json::to_string_pretty(&found)?)?;
         }
         Format::Text => {
-            errors.iter().for_each(|error| println!("{}", plain(&error.to_string())));
-            warnings.iter().for_each(|warning| println!("warning: {}", plain(warning)));
-            println!("{} objects, {} errors, {} warnings", rendered.documents.len(), errors.len(), warnings.len());
+            let mut lines: Vec<String> = errors.iter().map(|error| plain(&error.to_string())).collect();
+            lines.extend(warnings.iter().map(|warning| format!("warning: {}", plain(warning))));
+            let (objects, wrong, warned) = (rendered.documents.len(), errors.len(), warnings.len());
+            lines.push(format!("{objects} objects, {wrong} errors, {warned} warnings"));
+            show(lines.join("\n"))?;
         }
     }
     Ok(if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -36,7 +36,11 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Down(args) => down::run(args).await,
         Command::Demo(args) => demo::run(args, &cli.global).await,
     };
-    outcome.unwrap_or_else(|error| fail(&error))
+    match outcome {
+        Ok(code) => code,
+        Err(error) if output::reader_left(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
 }
 
 /// Prints the error with its causes, one a line, and gives the exit code of an error.

@@ -1,11 +1,28 @@
 //! How commands show things: aligned columns, ages, colours that mean something.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use jiff::Timestamp;
 
 use super::args::{Color, Global};
 use super::logging;
+
+/// Writes `text` to standard output and ends its last line. An error where the reader has left (`windlass history | head`):
+/// for a command that is the end, see [`reader_left`].
+pub fn show(text: impl std::fmt::Display) -> io::Result<()> {
+    let text = text.to_string();
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()
+}
+
+/// Whether a command failed only because nobody reads what it prints any more.
+pub fn reader_left(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
 
 /// Colours for words of state, or none.
 #[derive(Clone, Copy, Debug)]

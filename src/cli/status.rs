@@ -6,15 +6,15 @@ use jiff::Timestamp;
 
 use super::args::{Format, Global, StatusArgs};
 use super::client;
-use super::output::{Paint, ago, plain, short, table};
+use super::output::{Paint, ago, plain, short, show, table};
 use crate::object::application::{Application, ResourceStatus};
 
 pub async fn run(args: StatusArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
     let application = client::application(&client, &args.connection).await?;
     match args.output {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&application.status)?),
-        Format::Text => print!("{}", text(&application, Paint::for_stdout(global), Timestamp::now())),
+        Format::Json => show(serde_json::to_string_pretty(&application.status)?)?,
+        Format::Text => show(text(&application, Paint::for_stdout(global), Timestamp::now()))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -42,7 +42,12 @@ fn text(application: &Application, paint: Paint, now: Timestamp) -> String {
     line("Sync", paint.state(&status.sync.status));
     line("Health", [paint.state(&status.health.status), plain(&status.health.message)].join(" ").trim_end().to_owned());
     if let Some(entry) = latest {
-        line("Deployed", format!("{} ago", ago(entry.deployed_at.as_deref(), now)));
+        let since = format!("{} ago", ago(entry.deployed_at.as_deref(), now));
+        let deployed = match entry.revision == status.sync.revision {
+            true => since,
+            false => format!("{} {}, {since}", short(&entry.revision), plain(&entry.subject)),
+        };
+        line("Deployed", deployed);
     }
     if let Some(operation) = &status.operation_state {
         line("Last sync", [paint.state(&operation.phase), plain(&operation.message)].join(" ").trim_end().to_owned());

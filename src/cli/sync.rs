@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::args::{Global, SyncArgs};
 use super::client;
-use super::output::{Paint, plain, short};
+use super::output::{Paint, plain, short, show};
 use crate::object::application::{Application, REFRESH_ANNOTATION};
 
 pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -21,7 +21,7 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let asked = api.patch(&name, &PatchParams::default(), &Patch::Merge(ask)).await;
     let asked = asked.with_context(|| format!("cannot ask Application {name:?} to sync"))?;
     if args.timeout == 0 {
-        println!("asked {name} to sync");
+        show(format!("asked {name} to sync"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let version = asked.metadata.resource_version.unwrap_or_default();
@@ -41,19 +41,16 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let limit = Duration::from_secs(args.timeout);
     let application = tokio::time::timeout(limit, answered).await;
     let application = application.with_context(|| format!("no outcome within {limit:?}; see `windlass status`"))??;
-    Ok(report(&application, Paint::for_stdout(global)))
+    report(&application, Paint::for_stdout(global))
 }
 
-fn report(application: &Application, paint: Paint) -> ExitCode {
+fn report(application: &Application, paint: Paint) -> anyhow::Result<ExitCode> {
     let status = &application.status;
-    println!(
-        "{} {} {}",
-        paint.state(&status.sync.status),
-        short(&status.sync.revision),
-        paint.state(&status.health.status)
-    );
+    let (sync, health) = (paint.state(&status.sync.status), paint.state(&status.health.status));
+    show(format!("{sync} {} {health}", short(&status.sync.revision)))?;
     for condition in &status.conditions {
         eprintln!("{}: {}", condition.type_, plain(&condition.message));
     }
-    if status.conditions.iter().any(|c| c.type_.ends_with("Error")) { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    let failed = status.conditions.iter().any(|condition| condition.type_.ends_with("Error"));
+    Ok(if failed { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{RuntimeChoice, UpArgs};
 use super::client::data_dir;
+use super::output::show;
 use crate::agent::runtime::{Docker, Runtime, Scripted};
 use crate::app::{self, Config, Repo, Running, Storage};
 use crate::object::Clock;
@@ -23,7 +24,8 @@ pub async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let running = app::build(config(args).await?).await?;
-    println!("ready https://{} in {} ms", running.address, started.elapsed().as_millis());
+    // Nobody may be reading: that is no reason to stop.
+    let _ = show(format!("ready https://{} in {} ms", running.address, started.elapsed().as_millis()));
     let fault = tokio::select! {
         _ = terminated.recv() => None,
         _ = interrupted.recv() => None,

@@ -44,7 +44,7 @@ pub async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitCode> {
         interruption().await;
     }
     if let Some(running) = running {
-        println!("\nCleaning up: containers, network rules and {}.", dir.display());
+        narrator.line(&format!("\nCleaning up: containers, network rules and {}.", dir.display()));
         clean_up(running).await?;
     }
     std::fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
@@ -62,7 +62,7 @@ fn folder(parent: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 async fn tell(narrator: &mut Narrator, dir: &std::path::Path, running: &mut Option<Running>) -> anyhow::Result<()> {
     let runtime = Arc::new(Docker::connect().await.context("the demo needs a Docker engine on this machine")?);
-    println!("windlass demo: git pushes deploy, git reverts roll back, kubectl looks.");
+    narrator.line("windlass demo: git pushes deploy, git reverts roll back, kubectl looks.");
 
     narrator.step("A git repository of manifests, and a cluster that follows it");
     let repository = Repository::create(&dir.join("shop"), example::files()).await?;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::super::output::Paint;
+use super::super::output::{Paint, show};
 
 /// A git command on the demo's small repository takes milliseconds; more is a fault.
 const GIT_PATIENCE: Duration = Duration::from_secs(20);
@@ -26,17 +26,22 @@ impl Narrator {
     /// A new step of the story.
     pub fn step(&mut self, what: &str) {
         self.step += 1;
-        println!("\n{}", self.paint.bold(&format!("{}. {what}", self.step)));
+        self.line(&format!("\n{}", self.paint.bold(&format!("{}. {what}", self.step))));
     }
 
     /// The command that a person would type for what comes next.
     pub fn command(&self, line: &str) {
-        println!("   {} {line}", self.paint.dim("$"));
+        self.line(&format!("   {} {line}", self.paint.dim("$")));
+    }
+
+    /// One line as it is. A reader that left must not keep the demo from cleaning up.
+    pub fn line(&self, text: &str) {
+        let _ = show(text);
     }
 
     pub fn tell(&self, text: &str) {
         for line in text.lines() {
-            println!("     {line}");
+            self.line(&format!("     {line}"));
         }
     }
 }
