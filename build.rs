@@ -8,6 +8,8 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
+    // Packed relocations: a few kilobytes in place of megabytes. A linker that does not know them says so and goes on.
+    println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let bare =
         ["-nostartfiles", "-nostdlib", "-static", "-Wl,--build-id=none,-z,noseparate-code,-z,nognustack,--gc-sections"];

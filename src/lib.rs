@@ -10,7 +10,7 @@
 //!
 //! [`sync`] makes the cluster follow a git repository. [`agent`] makes one machine run the Pods bound to it.
 //!
-//! [`app`] builds all of it into one running program; [`cli`] is its commands; [`ui`] its pages.
+//! [`app`] builds all of it into one running program; [`cli`] is its commands.
 
 pub mod agent;
 pub mod app;
@@ -22,4 +22,3 @@ pub mod policy;
 pub mod streams;
 pub mod sync;
 pub mod tasks;
-pub mod ui;

@@ -6,6 +6,7 @@ pub mod changes;
 pub mod fields;
 pub mod health;
 pub mod jsonpatch;
+pub mod lines;
 pub mod managed;
 pub mod patch_error;
 pub mod plan;

@@ -8,6 +8,7 @@ mod text;
 pub use markdown::markdown;
 pub use text::text;
 
+use super::lines::Lines;
 use super::plan::{Action, FieldChange, Plan};
 
 /// How text is dressed up.
@@ -93,15 +94,15 @@ fn lines(change: &FieldChange) -> Vec<Line> {
 }
 
 fn long_text(path: String, from: &str, to: &str) -> Vec<Line> {
-    let diff = similar::TextDiff::from_lines(from, to);
+    let lines = Lines::of(from, to);
     let mut out = vec![Line::Head(format!("{path}:"))];
-    for (number, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+    for (number, hunk) in lines.hunks(CONTEXT).iter().enumerate() {
         if number > 0 {
             out.push(Line::Same("  ...".into()));
         }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = format!("  {}", quote::line(change.value().trim_end_matches(['\n', '\r'])));
-            out.push(match change.tag() {
+        for (tag, line) in hunk.lines() {
+            let text = format!("  {}", quote::line(line.trim_end_matches(['\n', '\r'])));
+            out.push(match tag {
                 similar::ChangeTag::Delete => Line::Removed(text),
                 similar::ChangeTag::Insert => Line::Added(text),
                 similar::ChangeTag::Equal => Line::Same(text),

@@ -70,7 +70,9 @@ struct Decoder<'a> {
     notes: &'a Notes,
 }
 
-impl Decoder<'_> {
+// The deserializer's methods are compiled once for each of hundreds of types: whatever does not depend on the type is kept
+// out of them, here and in `Fields`.
+impl<'a> Decoder<'a> {
     fn refuse<T>(&self, wanted: &str) -> Result<T, Refusal> {
         let (field, given) = (self.place.go_field(), type_name(self.value));
         Err(Refusal(format!("json: cannot unmarshal {given} into Go struct field {field} of type {wanted}")))
@@ -102,6 +104,16 @@ impl Decoder<'_> {
         Ok(self.value.as_str().unwrap_or_default())
     }
 
+    /// The fields of a struct that are set; a null is an empty struct.
+    fn fields_of(self, name: &str) -> Result<&'a mut Map<String, Value>, Refusal> {
+        if self.value.is_null() {
+            *self.value = Value::Object(Map::new());
+        }
+        let Self { value: Value::Object(map), .. } = self else { return self.refuse(&format!("v1.{name}")) };
+        map.retain(|_, value| !value.is_null());
+        Ok(map)
+    }
+
     /// Quantities and times are written anew in their canonical form.
     fn rewrite(&mut self, name: &str) -> Result<(), Refusal> {
         let canonical = match (name, &*self.value) {
@@ -119,6 +131,12 @@ impl Decoder<'_> {
         };
         *self.value = Value::String(canonical);
         Ok(())
+    }
+}
+
+fn drop_fields(map: &mut Map<String, Value>, names: &[String]) {
+    for name in names {
+        map.remove(name);
     }
 }
 
@@ -269,19 +287,12 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refusal> {
-        if self.value.is_null() {
-            *self.value = Value::Object(Map::new());
-        }
-        let Self { value: Value::Object(map), place, notes } = self else {
-            return self.refuse(&format!("v1.{name}"));
-        };
-        map.retain(|_, value| !value.is_null());
+        let (place, notes) = (self.place, self.notes);
+        let map = self.fields_of(name)?;
         let mut dropped = Vec::new();
         let fields = Fields { of: name, fields: map.iter_mut(), value: None, place, notes, dropped: &mut dropped };
         let decoded = visitor.visit_map(fields)?;
-        for name in dropped {
-            map.remove(&name);
-        }
+        drop_fields(map, &dropped);
         Ok(decoded)
     }
 
@@ -365,9 +376,9 @@ impl<'a, 'de, I: Iterator<Item = (&'a String, &'a mut Value)>> de::MapAccess<'de
 }
 
 /// The fields of a struct, whose names are the type's.
-struct Fields<'a, I> {
+struct Fields<'a> {
     of: &'static str,
-    fields: I,
+    fields: serde_json::map::IterMut<'a>,
     value: Option<(&'a str, &'a mut Value)>,
     place: &'a Place<'a>,
     notes: &'a Notes,
@@ -375,19 +386,19 @@ struct Fields<'a, I> {
     dropped: &'a mut Vec<String>,
 }
 
-impl<'a, 'de, I: Iterator<Item = (&'a String, &'a mut Value)>> de::MapAccess<'de> for Fields<'a, I> {
-    type Error = Refusal;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
-        let Some((key, value)) = self.fields.next() else { return Ok(None) };
+impl<'a> Fields<'a> {
+    fn advance(&mut self) -> Option<&'a str> {
+        let (key, value) = self.fields.next()?;
         self.value = Some((key, value));
-        seed.deserialize(StrDeserializer::new(key)).map(Some)
+        Some(key)
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
-        let (name, value) = self.value.take().ok_or_else(|| Refusal("a value before its key".into()))?;
-        let place = Place::Field { parent: self.place, of: self.of, name };
-        let decoded = seed.deserialize(Decoder { value: &mut *value, place: &place, notes: self.notes })?;
+    fn take(&mut self) -> Result<(&'a str, &'a mut Value), Refusal> {
+        self.value.take().ok_or_else(|| Refusal("a value before its key".into()))
+    }
+
+    /// Decides what becomes of a field that has been read.
+    fn note(&mut self, name: &str, value: &Value, place: &Place<'_>) {
         match self.notes.asked.take() {
             Asked::Nothing if self.notes.extras && argo::knows(self.of, name) => {}
             Asked::Nothing => {
@@ -399,6 +410,21 @@ impl<'a, 'de, I: Iterator<Item = (&'a String, &'a mut Value)>> de::MapAccess<'de
             }
             _ => {}
         }
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Fields<'_> {
+    type Error = Refusal;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refusal> {
+        self.advance().map(|key| seed.deserialize(StrDeserializer::new(key))).transpose()
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
+        let (name, value) = self.take()?;
+        let place = Place::Field { parent: self.place, of: self.of, name };
+        let decoded = seed.deserialize(Decoder { value: &mut *value, place: &place, notes: self.notes })?;
+        self.note(name, value, &place);
         Ok(decoded)
     }
 }

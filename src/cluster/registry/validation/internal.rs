@@ -6,7 +6,8 @@
 //! that of a struct that is always there; `/name` is the field's name in JSON where it does not follow from the other.
 
 use serde_json::{Value, json};
-use similar::TextDiff;
+
+use crate::diff::lines::{Hunk, Lines};
 
 const TYPES: &[(&str, &str)] = &[
     (
@@ -122,8 +123,7 @@ pub fn template(template: &Value) -> String {
 /// What changed, line by line, with three lines around each change.
 pub fn difference(of: &str, old: &Value, new: &Value) -> String {
     let [old, new] = [old, new].map(|value| written(&internal(of, value), Some(0)) + "\n");
-    let diff = TextDiff::from_lines(&old, &new);
-    diff.unified_diff().context_radius(3).missing_newline_hint(false).to_string()
+    Lines::of(&old, &new).hunks(3).iter().map(Hunk::unified).collect()
 }
 
 /// A value with the members of its type in their order.

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
-use serde::de::value::{Error, MapDeserializer, StrDeserializer, UnitDeserializer};
+use serde::de::value::{Error, StrDeserializer, UnitDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,14 @@ impl Schemas {
         }
     }
 
+    /// Keeps the properties of a struct; of one that is or was looked at elsewhere there are none to keep.
+    fn learn(&self, name: &str, properties: Map<String, Value>) {
+        let mut found = self.found.borrow_mut();
+        if !properties.is_empty() || !found.contains_key(name) {
+            found.insert(name.to_owned(), json!({"type": "object", "properties": properties}));
+        }
+    }
+
     pub fn take(self) -> Map<String, Value> {
         self.found.into_inner()
     }
@@ -44,7 +52,23 @@ struct Probe<'a> {
 /// A time that every type of time accepts.
 const SOME_TIME: &str = "1970-01-01T00:00:00.000000Z";
 
+// The deserializer's methods are compiled once for each of hundreds of types: whatever does not depend on the type is kept
+// out of them, here and in `Walk`.
 impl<'a> Probe<'a> {
+    /// Refers to the schema of a struct. Whether its fields are still to be learned.
+    fn begin(&self, name: &'static str) -> bool {
+        self.is(json!({"$ref": format!("#/components/schemas/{name}")}));
+        self.schemas.begun.borrow_mut().insert(name)
+    }
+
+    fn is_list_of(&self, item: Value) {
+        self.is(json!({"type": "array", "items": item}));
+    }
+
+    fn is_map_of(&self, value: Value) {
+        self.is(json!({"type": "object", "additionalProperties": value}));
+    }
+
     fn is(&self, schema: Value) {
         self.schema.replace(schema);
     }
@@ -134,7 +158,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let item = RefCell::new(Value::Null);
         let outcome = visitor.visit_seq(One(Some(self.inner(&item, ""))));
-        self.is(json!({"type": "array", "items": item.take()}));
+        self.is_list_of(item.take());
         outcome
     }
 
@@ -154,7 +178,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = RefCell::new(Value::Null);
         let outcome = visitor.visit_map(One(Some(self.inner(&value, ""))));
-        self.is(json!({"type": "object", "additionalProperties": value.take()}));
+        self.is_map_of(value.take());
         outcome
     }
 
@@ -164,16 +188,11 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.is(json!({"$ref": format!("#/components/schemas/{name}")}));
-        if !self.schemas.begun.borrow_mut().insert(name) {
-            let nothing = std::iter::empty::<(&str, &str)>();
-            return visitor.visit_map(MapDeserializer::new(nothing));
-        }
+        let fields = if self.begin(name) { fields } else { &[] };
         let mut properties = Map::new();
         let walk = Walk { schemas: self.schemas, name, fields: fields.iter(), next: "", properties: &mut properties };
         let outcome = visitor.visit_map(walk);
-        let schema = json!({"type": "object", "properties": properties});
-        self.schemas.found.borrow_mut().insert(name.to_owned(), schema);
+        self.schemas.learn(name, properties);
         outcome
     }
 
@@ -223,26 +242,38 @@ struct Walk<'a> {
     properties: &'a mut Map<String, Value>,
 }
 
+impl Walk<'_> {
+    fn advance(&mut self) -> Option<&'static str> {
+        self.next = self.fields.next()?;
+        Some(self.next)
+    }
+
+    /// The types of whole objects check that they are offered their own kind.
+    fn offer(&self) -> String {
+        let of_kind = crate::object::kinds::all().iter().find(|k| k.kind == self.name);
+        match (self.next, of_kind) {
+            ("apiVersion", Some(kind)) => kind.api_version(),
+            ("kind", Some(kind)) => kind.kind.to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    fn learn(&mut self, schema: Value) {
+        self.properties.insert(self.next.to_owned(), schema);
+    }
+}
+
 impl<'de> MapAccess<'de> for Walk<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some(next) = self.fields.next() else { return Ok(None) };
-        self.next = next;
-        seed.deserialize(StrDeserializer::new(next)).map(Some)
+        self.advance().map(|name| seed.deserialize(StrDeserializer::new(name))).transpose()
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        let schema = RefCell::new(Value::Null);
-        // The types of whole objects check that they are offered their own kind.
-        let of_kind = crate::object::kinds::all().iter().find(|k| k.kind == self.name);
-        let offer = match (self.next, of_kind) {
-            ("apiVersion", Some(kind)) => kind.api_version(),
-            ("kind", Some(kind)) => kind.kind.to_owned(),
-            _ => String::new(),
-        };
+        let (schema, offer) = (RefCell::new(Value::Null), self.offer());
         let outcome = seed.deserialize(Probe { schemas: self.schemas, schema: &schema, offer: &offer });
-        self.properties.insert(self.next.to_owned(), schema.take());
+        self.learn(schema.take());
         outcome
     }
 }
