@@ -13,8 +13,6 @@ mod compare;
 mod nodes;
 #[path = "golden_controllers/picture.rs"]
 mod picture;
-#[path = "golden_controllers/promises.rs"]
-mod promises;
 #[path = "golden_controllers/replay.rs"]
 mod replay;
 #[path = "golden_controllers/report.rs"]

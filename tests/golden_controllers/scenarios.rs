@@ -109,23 +109,6 @@ async fn a_pod_that_goes_is_replaced_also_while_the_controllers_are_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_deployments_at_rest_cost_no_run_of_any_controller() {
-    let cluster = Cluster::start().await;
-    for number in 0..1000 {
-        let mut web = deployment(0, "app:1");
-        web["metadata"]["name"] = json!(format!("web-{number}"));
-        web["spec"]["selector"]["matchLabels"]["app"] = json!(format!("web-{number}"));
-        web["spec"]["template"]["metadata"]["labels"]["app"] = json!(format!("web-{number}"));
-        cluster.create(web).await.unwrap();
-    }
-    cluster.settle().await;
-    assert_eq!(cluster.list(kinds::REPLICA_SET).len(), 1000);
-    let (runs, revision) = (cluster.controllers.runs(), cluster.registry.store().revision());
-    tokio::time::sleep(std::time::Duration::from_secs(3000)).await;
-    assert_eq!((cluster.controllers.runs(), cluster.registry.store().revision()), (runs, revision));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_replication_controller_keeps_its_pods() {
     let cluster = Cluster::start().await;
     let controller = json!({"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "web"}, "spec": {

@@ -144,7 +144,7 @@ fn has_ended(job: &Value) -> bool {
 
 #[test]
 fn jobs_count_each_completion_once_and_end() {
-    play(400, |random| async {
+    play(60, |random| async {
         let mut promise = Promise::start(random).await;
         for _ in 0..STEPS {
             promise.happen().await;

@@ -116,7 +116,7 @@ impl Promise {
 
 #[test]
 fn stateful_sets_never_run_two_pods_of_one_ordinal_and_arrive() {
-    play(400, |random| async {
+    play(60, |random| async {
         let mut promise = Promise::start(random).await;
         for _ in 0..STEPS {
             promise.happen().await;

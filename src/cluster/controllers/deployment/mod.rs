@@ -9,6 +9,8 @@ mod revision;
 mod rolling;
 mod scaling;
 mod sets;
+#[cfg(test)]
+mod simulation;
 mod template;
 
 pub use controller::DeploymentController;

@@ -62,8 +62,10 @@ impl Set {
         self.status.available_replicas.unwrap_or(0)
     }
 
+    /// What a roll may count on: a ReplicaSet that has yet to give up pods will not keep more than it is to have, however many it
+    /// still reports.
     pub fn size(&self) -> Size {
-        Size { replicas: self.replicas, available: self.available() }
+        Size { replicas: self.replicas, available: self.available().min(self.replicas) }
     }
 
     /// The Deployment's revision that this ReplicaSet stands for; 0 when it has none.
