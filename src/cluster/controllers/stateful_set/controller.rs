@@ -251,7 +251,7 @@ impl Run<'_> {
     /// Below the partition pods stay, or become again, what they were.
     fn revision_of(&self, ordinal: i64, known: &Known) -> usize {
         let spec = self.set.spec.as_ref();
-        let Some(Update::Rolling { partition }) = spec.map(|s| Policy::of(s).update) else { return known.update };
+        let Some(Update::Rolling { partition, .. }) = spec.map(|s| Policy::of(s).update) else { return known.update };
         let place = usize::try_from(ordinal - self.wanted().start).unwrap_or(0);
         if place < partition { known.current } else { known.update }
     }

@@ -6,6 +6,8 @@ mod controller;
 mod identity;
 mod plan;
 mod retention;
+#[cfg(test)]
+mod simulation;
 mod status;
 
 pub use controller::StatefulSetController;

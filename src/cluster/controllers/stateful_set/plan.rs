@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::identity::REVISION;
 use crate::cluster::controllers::pods;
+use crate::cluster::controllers::scaled::{Rounding, scaled};
 
 /// What a plan needs to know of the spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,11 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
     OnDelete,
-    /// Pods of this many lowest ordinals stay as they are.
     Rolling {
+        /// Pods of this many lowest ordinals stay as they are.
         partition: usize,
+        /// Pods that may be unavailable, wherever they are; `None` is one, and only those above the next one count.
+        unavailable: Option<usize>,
     },
 }
 
@@ -35,7 +38,12 @@ impl Policy {
         let rolling = strategy.and_then(|s| s.rolling_update.as_ref());
         let update = match strategy.and_then(|s| s.type_.as_deref()) {
             Some("OnDelete") => Update::OnDelete,
-            _ => Update::Rolling { partition: rolling.map_or(0, |r| size(r.partition.unwrap_or(0))) },
+            _ => Update::Rolling {
+                partition: rolling.map_or(0, |r| size(r.partition.unwrap_or(0))),
+                unavailable: rolling
+                    .and_then(|r| r.max_unavailable.as_ref())
+                    .map(|most| size(scaled(most, spec.replicas.unwrap_or(1), Rounding::Up)).max(1)),
+            },
         };
         Self {
             ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
@@ -186,7 +194,11 @@ impl Plan {
 
     /// Deletes the pod of the highest ordinal that is of another revision, once those above it are available.
     fn update(&mut self, replicas: &[Replica], revision: &str) {
-        let Update::Rolling { partition } = self.policy.update else { return };
+        let Update::Rolling { partition, unavailable } = self.policy.update else { return };
+        if let Some(most) = unavailable {
+            self.update_several(replicas, revision, partition, most);
+            return;
+        }
         for replica in replicas.iter().skip(partition).rev() {
             // One that was only just asked for is not available.
             let Replica::There(member) = replica else { return };
@@ -202,6 +214,18 @@ impl Plan {
                 return;
             }
         }
+    }
+
+    /// Deletes pods of another revision from the highest ordinal down, as long as no more than `most` are unavailable.
+    fn update_several(&mut self, replicas: &[Replica], revision: &str, partition: usize, most: usize) {
+        let is_sound = |replica: &&Replica| matches!(replica, Replica::There(m) if !pods::is_deleting(&m.pod) && self.is_available(&m.pod));
+        let room = most.saturating_sub(replicas.len() - replicas.iter().filter(is_sound).count());
+        let outdated = replicas.iter().skip(partition).rev().filter_map(|replica| match replica {
+            Replica::There(member) => Some(&member.pod),
+            Replica::Missing { .. } => None,
+        });
+        let outdated = outdated.filter(|pod| !is_of(pod, revision) && !pods::is_deleting(pod) && !pods::has_ended(pod));
+        self.actions.extend(outdated.take(room).map(|pod| Action::Delete(name(pod))));
     }
 
     fn is_available(&self, pod: &Pod) -> bool {
@@ -282,7 +306,7 @@ mod tests {
         actions.iter().map(shown).collect::<Vec<_>>().join(" ")
     }
 
-    const ROLLING: Update = Update::Rolling { partition: 0 };
+    const ROLLING: Update = Update::Rolling { partition: 0, unavailable: None };
     const ORDERED: Policy = Policy { ordered: true, min_ready_seconds: 0, update: ROLLING };
     const PARALLEL: Policy = Policy { ordered: false, ..ORDERED };
 
@@ -336,7 +360,7 @@ mod tests {
 
     #[test]
     fn an_update_goes_down_from_the_highest_ordinal_to_the_partition() {
-        let partition = |partition| Policy { update: Update::Rolling { partition }, ..ORDERED };
+        let partition = |partition| Policy { update: Update::Rolling { partition, unavailable: None }, ..ORDERED };
         for (policy, pods, want) in [
             (ORDERED, "ooo", "-2"),
             (ORDERED, "ooT", ""),
@@ -356,6 +380,41 @@ mod tests {
             (Policy { min_ready_seconds: 3, ..ORDERED }, "r-", ""),
         ] {
             assert_eq!(decide(policy, pods), want, "{policy:?} {pods}");
+        }
+    }
+
+    #[test]
+    fn an_update_may_take_several_pods_at_a_time() {
+        let several = |ordered, partition, most| Policy {
+            ordered,
+            update: Update::Rolling { partition, unavailable: Some(most) },
+            ..ORDERED
+        };
+        for (policy, pods, want) in [
+            (several(true, 0, 2), "oooo", "-3 -2"),
+            (several(true, 0, 2), "ooTT", ""),
+            (several(true, 0, 2), "oo--", "+2"),
+            (several(true, 0, 2), "oorr", "-1 -0"),
+            (several(true, 3, 2), "oooo", "-3"),
+            (several(true, 0, 9), "ooo", "-2 -1 -0"),
+            // Whatever is unavailable counts, also of the new revision and below.
+            (several(false, 0, 2), "ooon", "-2"),
+            (several(false, 0, 2), "nooT", ""),
+            (several(false, 0, 2), "o-or", "+1 -2"),
+            (several(false, 0, 1), "xoo", ""),
+        ] {
+            assert_eq!(decide(policy, pods), want, "{policy:?} {pods}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_pods_is_rounded_up_and_never_none() {
+        for (most, replicas, want) in [(json!("25%"), 5, 2), (json!("1%"), 3, 1), (json!(3), 5, 3), (json!("0%"), 3, 1)]
+        {
+            let spec = json!({"replicas": replicas, "selector": {}, "serviceName": "db", "template": {},
+                "updateStrategy": {"rollingUpdate": {"maxUnavailable": most}}});
+            let spec: StatefulSetSpec = serde_json::from_value(spec).unwrap();
+            assert_eq!(Policy::of(&spec).update, Update::Rolling { partition: 0, unavailable: Some(want) });
         }
     }
 }
