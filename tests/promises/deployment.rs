@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use windlass::cluster::store::Watch;
 use windlass::object::kinds;
 
-use crate::seeds::play;
+use crate::seeds::{play, tell};
 use crate::world::{Seen, World, has_ended, is_active, is_deleting, is_ready};
 
 const STEPS: usize = 14;
@@ -27,6 +27,13 @@ struct Promise {
     /// The same for the pods of each ReplicaSet, by uid.
     sizes: BTreeMap<String, i64>,
     latest: BTreeMap<String, i64>,
+    /// The size of the Deployment that each ReplicaSet was last sized for.
+    desired: BTreeMap<String, String>,
+    /// Pods that were given up because the Deployment is to be smaller.
+    shares: i64,
+    paused: bool,
+    /// Paused at some time since the controllers were last at rest.
+    paused_lately: bool,
 }
 
 impl Promise {
@@ -48,7 +55,23 @@ impl Promise {
         let size = |set: &Value| (set["metadata"]["uid"].as_str().unwrap().to_owned(), replicas);
         let sizes: BTreeMap<String, i64> = first.iter().map(size).collect();
         let latest = sizes.clone();
-        Self { world, sets, recreate, replicas, surge, unavailable, most, least, sizes, latest }
+        let (desired, shares, paused, paused_lately) = (BTreeMap::new(), 0, false, false);
+        Self {
+            world,
+            sets,
+            recreate,
+            replicas,
+            surge,
+            unavailable,
+            most,
+            least,
+            sizes,
+            latest,
+            desired,
+            shares,
+            paused,
+            paused_lately,
+        }
     }
 
     async fn happen(&mut self) {
@@ -66,8 +89,9 @@ impl Promise {
                 self.change(json!({"strategy": rolling(self.surge, self.unavailable)})).await;
             }
             6 => {
-                let paused = self.world.random.bool();
-                self.change(json!({"paused": paused})).await;
+                self.paused = self.world.random.bool();
+                self.paused_lately |= self.paused;
+                self.change(json!({"paused": self.paused})).await;
             }
             7..=10 => {
                 let count = self.world.random.usize(1..4);
@@ -105,9 +129,17 @@ impl Promise {
         while let Some(Ok(event)) = self.sets.next().now_or_never() {
             let (set, uid) = (event.object.value(), event.object.meta.uid.clone());
             let wanted = set["spec"]["replicas"].as_i64().unwrap();
+            tell(|| format!("{} ReplicaSet {} of {wanted}: {}", event.revision, event.object.key.name, set["status"]));
             let size = self.sizes.entry(uid.clone()).or_insert(wanted);
             *size = wanted.max(*size);
-            self.latest.insert(uid, wanted);
+            let desired = set["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"].to_string();
+            let before = self.latest.insert(uid.clone(), wanted).unwrap_or(0);
+            let resized = self.desired.insert(uid, desired.clone()).is_none_or(|before| before != desired);
+            if (resized || self.paused_lately) && wanted < before {
+                // Following a smaller Deployment, or a smaller surge while nothing rolls: each ReplicaSet gives its
+                // share, available or not. No roll does.
+                self.shares += before - wanted;
+            }
         }
         while let Some(seen) = self.world.look() {
             self.check(&seen);
@@ -117,12 +149,13 @@ impl Promise {
             let there: i64 = self.latest.values().sum();
             self.most = there.max(self.replicas + self.surge);
             self.least = self.replicas - self.unavailable;
-            self.world.losses = 0;
+            (self.world.losses, self.shares) = (0, 0);
+            self.paused_lately = self.paused;
             self.sizes = self.latest.clone();
         }
     }
 
-    fn check(&self, Seen { before, now, added, revision }: &Seen) {
+    fn check(&mut self, Seen { before, now, added, revision }: &Seen) {
         let active = self.world.count(is_active);
         assert!(active <= self.most, "{active} pods, at most {} at {revision}", self.most);
         let owner = &now["metadata"]["ownerReferences"][0]["uid"];
@@ -138,18 +171,16 @@ impl Promise {
         }
         let given_up = before.as_ref().is_some_and(|b| is_active(b) && is_ready(b)) && is_deleting(now);
         let available = self.world.count(|pod| is_active(pod) && is_ready(pod));
-        if given_up {
-            let lost = self.world.losses;
-            assert!(
-                available + lost >= self.least,
-                "{available} available, {lost} lost, at least {} at {revision}",
-                self.least
-            );
+        let lost = self.world.losses;
+        if given_up && available + lost < self.least {
+            self.shares -= 1;
+            assert!(self.shares >= 0, "{available} available, {lost} lost, at least {} at {revision}", self.least);
         }
     }
 
     /// From wherever it is, it arrives.
     async fn arrive(&mut self) {
+        self.paused = false;
         self.change(json!({"paused": false})).await;
         for _ in 0..40 {
             self.world.finish_deletions().await;

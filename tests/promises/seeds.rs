@@ -1,4 +1,5 @@
-//! Plays a game once a seed, on all threads of the machine, and says which seed failed.
+//! Plays a game once a seed, on all threads of the machine, and says which seed failed. That one is played alone with
+//! `WINDLASS_SEED=N cargo test --test promises KIND -- --nocapture`, and then tells all that happens.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,8 +10,7 @@ use tokio::runtime::Builder;
 
 /// Plays seeds 0 to `count`, or the one that `WINDLASS_SEED` names.
 pub fn play<F: Future<Output = ()>>(count: u64, game: impl Fn(Rng) -> F + Sync) {
-    let only = std::env::var("WINDLASS_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let seeds = only.map_or(0..count, |seed| seed..seed + 1);
+    let seeds = only().map_or(0..count, |seed| seed..seed + 1);
     let next = AtomicU64::new(seeds.start);
     let player = || {
         loop {
@@ -29,6 +29,17 @@ pub fn play<F: Future<Output = ()>>(count: u64, game: impl Fn(Rng) -> F + Sync) 
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         (0..threads).for_each(|_| drop(scope.spawn(player)));
     });
+}
+
+fn only() -> Option<u64> {
+    std::env::var("WINDLASS_SEED").ok().and_then(|seed| seed.parse().ok())
+}
+
+/// Says what happens, when one seed is played alone.
+pub fn tell(what: impl FnOnce() -> String) {
+    if only().is_some() {
+        eprintln!("{}", what());
+    }
 }
 
 fn play_one<F: Future<Output = ()>>(seed: u64, game: impl Fn(Rng) -> F) {

@@ -11,6 +11,7 @@ use windlass::cluster::store::{Change, Watch};
 use windlass::object::{Kind, ObjectKey, kinds};
 
 use crate::cluster::{Cluster, NAMESPACE};
+use crate::seeds::tell;
 
 pub struct World {
     pub cluster: Cluster,
@@ -79,6 +80,10 @@ impl World {
             let other = self.running.insert(name.clone(), uid.clone());
             assert!(other.is_none_or(|other| other == *uid), "two pods of the name {name} run at {}", event.revision);
         }
+        tell(|| {
+            let state = if is_deleting(&now) { "deleting" } else { now["status"]["phase"].as_str().unwrap_or("new") };
+            format!("{} {:?} pod {name} {state} ready={}", event.revision, event.change, is_ready(&now))
+        });
         Some(Seen { before, now, added: event.change == Change::Added, revision: event.revision.0 })
     }
 
@@ -91,6 +96,7 @@ impl World {
     }
 
     pub async fn patch(&self, kind: &'static Kind, name: &str, patch: Value) {
+        tell(|| format!("-- {patch}"));
         self.cluster.patch(kind, name, patch).await.unwrap();
     }
 
