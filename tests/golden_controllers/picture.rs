@@ -345,9 +345,19 @@ impl Picture {
 
     fn anonymous(&self, text: &str) -> String {
         let text = &text.replace(&format!("{NAMESPACE}/"), "<ns>/");
-        let pods = self.generated.iter().fold(text.to_owned(), |text, name| text.replace(name, "<pod>"));
+        let pods = self.generated.iter().fold(refused(text), |text, name| text.replace(name, "<pod>"));
         let stand_ins = self.ids.iter().chain(&self.timed);
         stand_ins.fold(pods, |text, (name, id)| text.replace(name, id)).replace(&format!("{NAMESPACE}/"), "<ns>/")
+    }
+}
+
+/// A pod that was refused was never seen: its name is known by where it stands, and is drawn if it ends in five letters.
+fn refused(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("pods \"") else { return text.to_owned() };
+    let Some((name, after)) = rest.split_once('"') else { return text.to_owned() };
+    match name.rsplit_once('-') {
+        Some((_, drawn)) if drawn.len() == 5 => format!("{before}pods \"<pod>\"{after}"),
+        _ => text.to_owned(),
     }
 }
 

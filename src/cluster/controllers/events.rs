@@ -1,5 +1,6 @@
 //! Writes Events about objects, as few as tell the same: what happens again is counted, and when one object has
-//! ten different things of one kind to tell, those from the tenth on are combined into one Event.
+//! ten different things of one kind to tell, those from the tenth on are combined into one Event. Who tells a lot about
+//! one object is heard twenty-five times, and then once in five minutes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,6 +17,9 @@ use crate::object::{ApiError, Object, kinds};
 const SIMILAR: usize = 9;
 /// After this long without a further one they are told one by one again.
 const SIMILAR_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// Events about one object that are written one after the other; each later one needs the time of `ONE_MORE_AFTER`.
+const AT_ONCE: i64 = 25;
+const ONE_MORE_AFTER: SignedDuration = SignedDuration::from_mins(5);
 /// Objects and reasons that are remembered; beyond it the oldest half is forgotten.
 const REMEMBERED: usize = 4096;
 
@@ -129,6 +133,19 @@ struct Told {
 #[derive(Debug, Default)]
 struct Memory {
     similar: HashMap<u64, Similar>,
+    /// What was written about each object, by its uid.
+    written: HashMap<String, Written>,
+}
+
+/// How much was written about one object.
+#[derive(Debug)]
+struct Written {
+    /// Events that may be written now.
+    left: i64,
+    /// Since when no time has been turned into events.
+    since: Timestamp,
+    /// How often each event happened that was not written: the next of it tells.
+    untold: HashMap<u64, i64>,
 }
 
 #[derive(Debug)]
@@ -143,8 +160,9 @@ impl Memory {
         let mut told: BTreeMap<u64, Told> = BTreeMap::new();
         for note in notes {
             let (note, identity) = self.one_of_many(uid, note, now);
+            let Some(untold) = self.may_tell(uid, identity, now) else { continue };
             let told = told.entry(identity).or_insert_with(|| Told { note: note.clone(), count: 0, identity });
-            told.count += 1;
+            told.count += 1 + untold;
             told.note = note;
         }
         self.forget();
@@ -170,7 +188,30 @@ impl Memory {
         (Note { message, ..note.clone() }, group)
     }
 
+    /// How often this has happened untold, if it may be told now.
+    fn may_tell(&mut self, uid: &str, identity: u64, now: Timestamp) -> Option<i64> {
+        let fresh = || Written { left: AT_ONCE, since: now, untold: HashMap::new() };
+        let written = self.written.entry(uid.to_owned()).or_insert_with(fresh);
+        let earned = now.duration_since(written.since).as_secs() / ONE_MORE_AFTER.as_secs();
+        if earned > 0 {
+            written.left = written.left.saturating_add(earned).min(AT_ONCE);
+            written.since = now;
+        }
+        if written.left > 0 {
+            written.left -= 1;
+            return Some(written.untold.remove(&identity).unwrap_or(0));
+        }
+        *written.untold.entry(identity).or_default() += 1;
+        None
+    }
+
     fn forget(&mut self) {
+        if self.written.len() > REMEMBERED {
+            let mut times: Vec<Timestamp> = self.written.values().map(|w| w.since).collect();
+            times.sort_unstable();
+            let median = times[times.len() / 2];
+            self.written.retain(|_, written| written.since > median);
+        }
         if self.similar.len() > REMEMBERED {
             let mut times: Vec<Timestamp> = self.similar.values().map(|s| s.last).collect();
             times.sort_unstable();
@@ -203,6 +244,24 @@ mod tests {
         assert!(memory.combine("other", &pods[..1], start).values().all(|t| t.note == pods[0]));
         let later = start + SignedDuration::from_mins(11);
         assert_eq!(memory.combine("u", &pods[13..], later).values().next().unwrap().note, pods[13]);
+    }
+
+    #[test]
+    fn who_tells_too_much_of_one_object_is_heard_again_after_a_while() {
+        let mut memory = Memory::default();
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let note = Note::normal("Scaled", "up");
+        let count = |memory: &mut Memory, uid: &str, times: usize, now: Timestamp| -> i64 {
+            memory.combine(uid, &vec![note.clone(); times], now).values().map(|t| t.count).sum()
+        };
+        assert_eq!(count(&mut memory, "u", 24, start), 24);
+        assert_eq!(count(&mut memory, "u", 3, start), 1);
+        assert_eq!(count(&mut memory, "other", 1, start), 1);
+        let later = start + SignedDuration::from_secs(299);
+        assert_eq!(count(&mut memory, "u", 1, later), 0);
+        let later = start + SignedDuration::from_mins(5);
+        assert_eq!(count(&mut memory, "u", 1, later), 1 + 3, "with those that were not told");
+        assert_eq!(count(&mut memory, "u", 1, later), 0);
     }
 
     #[test]

@@ -290,24 +290,32 @@ fn selector_of(object: &Object) -> Option<Selector> {
     (!selector.is_everything()).then_some(selector)
 }
 
-/// The sets that do something else on a node now than before: a heartbeat concerns none.
+/// The sets that have something to do on a node now that it is another: to make a pod, or to take one away. A heartbeat
+/// concerns none, and neither does a taint that pods which are there may bear.
 fn turned_by_node(snapshot: &Snapshot, event: &Event) -> Vec<ObjectKey> {
     let decoded = |object: &Object| object.typed::<Node>().ok();
-    let now = decoded(&event.object).filter(|_| event.change != Change::Deleted);
-    let before = match event.change {
-        Change::Deleted => decoded(&event.object),
-        _ => event.previous.as_deref().and_then(decoded),
-    };
+    let gone = event.change == Change::Deleted;
+    let Some(node) = decoded(&event.object) else { return Vec::new() };
+    let before = event.previous.as_deref().filter(|_| !gone).and_then(decoded);
     let asks = |node: &Node| (node.metadata.labels.clone(), node.spec.as_ref().and_then(|s| s.taints.clone()));
-    if before.as_deref().map(asks) == now.as_deref().map(asks) {
+    if before.as_deref().is_some_and(|before| asks(before) == asks(&node)) {
         return Vec::new();
     }
-    let turns = |set: &&Arc<Object>| {
-        let Ok(set) = set.typed::<DaemonSet>() else { return false };
+    let has_work = |object: &&Arc<Object>| {
+        let Ok(set) = object.typed::<DaemonSet>() else { return false };
         let Some(spec) = set.spec.as_ref().and_then(|s| s.template.spec.as_ref()) else { return false };
-        let wants = Wants::of(spec);
-        let fit = |node: &Option<Arc<Node>>| node.as_deref().map(|node| wants.fit(node)).unwrap_or_default();
-        fit(&before) != fit(&now)
+        let fit = Wants::of(spec).fit(&node);
+        let is_there = |pod: &Arc<Object>| {
+            pod.key.kind == kinds::POD
+                && pod.typed::<Pod>().is_ok_and(|p| target_node(&p) == Some(event.object.key.name.clone()))
+        };
+        let has_pod = || snapshot.owned_by(&object.meta.uid).any(is_there);
+        match gone {
+            // It is one node less for the status, too.
+            true => fit.run || has_pod(),
+            false if fit.run => !has_pod(),
+            false => !fit.stay && has_pod(),
+        }
     };
-    snapshot.list(kinds::DAEMON_SET, "").filter(turns).map(|set| set.key.clone()).collect()
+    snapshot.list(kinds::DAEMON_SET, "").filter(has_work).map(|set| set.key.clone()).collect()
 }
