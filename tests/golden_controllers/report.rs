@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::compare::RACES;
+
 /// Differences that are printed of a file.
 const SHOWN: usize = 12;
 
@@ -54,6 +56,8 @@ pub struct Tally {
     exceptions: Vec<Exception>,
     /// Steps that agree but for an exception.
     excepted: usize,
+    /// Steps that agree but for the outcome of a race.
+    races: usize,
 }
 
 /// A difference that stays, with the reason.
@@ -72,6 +76,10 @@ impl Tally {
             why: exception["why"].as_str().unwrap().to_owned(),
         });
         Self { exceptions: exceptions.collect(), ..Self::default() }
+    }
+
+    pub fn note_races(&mut self, steps: usize) {
+        self.races += steps;
     }
 
     fn is_excepted(&self, line: &str) -> bool {
@@ -100,11 +108,14 @@ impl Tally {
 
     /// Says how much agrees and what differs first; at least `floor` steps must agree. Raise it whenever more do.
     pub fn finish(self, file: &str, floor: usize) {
-        let Self { steps, agreed, cases, whole, differences, exceptions, excepted } = self;
+        let Self { steps, agreed, cases, whole, differences, exceptions, excepted, races } = self;
         let mut text = format!("{file} agree {agreed} of {steps} steps, {whole} of {cases} cases whole");
         if excepted > 0 {
             let why: Vec<&str> = exceptions.iter().map(|exception| exception.why.as_str()).collect();
             text.push_str(&format!("\n  of these {excepted} but for an exception: {}", why.join("; ")));
+        }
+        if races > 0 {
+            text.push_str(&format!("\n  of these {races} but for a race: {RACES}"));
         }
         let shown = if only().is_some() { differences.len() } else { SHOWN };
         for difference in differences.iter().take(shown) {

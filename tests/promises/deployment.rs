@@ -115,11 +115,6 @@ impl Promise {
         if self.recreate {
             self.unavailable = self.replicas;
         }
-        // Where there are more pods than there may be now, all ReplicaSets give up some in proportion, at the next scaling or
-        // pause and whatever is available of each: that is a scaling, not the roll.
-        if self.replicas + self.surge < self.most {
-            self.least = 0;
-        }
         self.most = self.most.max(self.replicas + self.surge);
         self.least = self.least.min(self.replicas - self.unavailable);
         self.world.patch(kinds::DEPLOYMENT, "web", json!({"spec": spec})).await;

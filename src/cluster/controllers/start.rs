@@ -56,8 +56,8 @@ pub fn start_access(registry: &Registry, authority: &str, tasks: &Tasks) -> Cont
 pub fn start_workloads(registry: &Registry, tasks: &Tasks) -> Controllers {
     let store = registry.store();
     let counters = vec![
-        ("replicaset", engine::start(ReplicaSetController::new(registry, REPLICA_SETS), store, tasks)),
         ("deployment", engine::start(DeploymentController::new(registry), store, tasks)),
+        ("replicaset", engine::start(ReplicaSetController::new(registry, REPLICA_SETS), store, tasks)),
         (
             "replicationcontroller",
             engine::start(ReplicaSetController::new(registry, REPLICATION_CONTROLLERS), store, tasks),
