@@ -12,6 +12,8 @@ use std::time::Duration;
 use git2::{Oid, Repository, Signature};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use windlass::cluster::controllers::start_volumes;
+use windlass::cluster::registry::bootstrap_storage;
 use windlass::object::{Kind, kinds};
 use windlass::sync::{RepoLocation, SyncConfig, Syncer, Trigger};
 
@@ -44,10 +46,13 @@ impl World {
         commit(&repository);
         let cluster = Cluster::start_with(Binding::Scheduler).await;
         for name in NODES {
-            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+            let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name,
+                "labels": {"kubernetes.io/hostname": name}, "annotations": {"windlass.dev/volumes-dir": "/var/lib/volumes"}},
                 "status": {"allocatable": {"cpu": "8", "memory": "16Gi", "pods": "110"}}});
             cluster.create(node).await.unwrap();
         }
+        bootstrap_storage(&cluster.registry).await.unwrap();
+        start_volumes(&cluster.registry, &cluster.tasks);
         let config = SyncConfig {
             repo: RepoLocation::Local(path),
             branch: Some("main".to_owned()),

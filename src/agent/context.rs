@@ -36,6 +36,11 @@ impl Context {
     pub fn pod_dir(&self, uid: &str) -> PathBuf {
         self.data_dir.join("pods").join(uid)
     }
+
+    /// Where volumes are that outlive pods.
+    pub fn volumes_dir(&self) -> PathBuf {
+        self.data_dir.join("volumes")
+    }
 }
 
 /// A request to the API, within its bound.

@@ -15,6 +15,7 @@ use super::pods::Pods;
 use super::runtime::{Runtime, RuntimeError};
 use super::streams::{Dialer, Streams, keep_connected};
 use super::tokens::Tokens;
+use super::volumes;
 use crate::object::Clock;
 use crate::tasks::Tasks;
 
@@ -88,8 +89,18 @@ impl Agent {
             bridge,
             host_ip: facts.address,
         });
-        let heartbeat = Heartbeat { client, node_name, facts, runtime: runtime.clone(), clock, health, registered };
+        let heartbeat = Heartbeat {
+            client,
+            node_name,
+            facts,
+            volumes: context.volumes_dir(),
+            runtime: runtime.clone(),
+            clock,
+            health,
+            registered,
+        };
         tasks.spawn("node heartbeat", heartbeat.run());
+        tasks.spawn("volumes", volumes::reclaim::run(context.clone()));
         tasks.spawn("pods", Pods::run(context, tasks.clone()));
         let streams = Streams { runtime, agent_id, clock };
         Ok(AgentHandle { streams, registered: registered_seen, health: health_seen })

@@ -82,6 +82,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     let registry = Registry::new(store.clone(), clock).with_accounts();
     let authority = pki::Authority::open(&config.data_dir.join("pki"), clock.now())?;
     registry::bootstrap(&registry).await.map_err(StartError::Bootstrap)?;
+    registry::bootstrap_storage(&registry).await.map_err(StartError::Bootstrap)?;
 
     let syncer = match config.repo {
         Some(repo) => {

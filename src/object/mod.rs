@@ -9,6 +9,7 @@ pub mod custom;
 pub mod error;
 pub mod key;
 pub mod kinds;
+pub mod local_path;
 pub mod meta;
 pub mod quantity;
 pub mod schema;

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -16,14 +15,8 @@ use windlass::agent::images;
 use windlass::agent::runtime::Docker;
 use windlass::app::{self, Config, Storage};
 
+use super::support::docker::{SHELL_IMAGE as SHELL, make_shell_image};
 use super::world::{Kubectl, PATIENCE, client_of, programs};
-
-const SHELL: &str = "windlass-test-shell:1";
-const MAKE_SHELL: &str = r#"
-bins="/bin/dash /bin/cat /bin/tar /bin/sleep /usr/bin/test /usr/bin/stty /usr/bin/seq"
-libs=$(for bin in $bins; do ldd $bin | grep -o '/[^ ]*'; done | sort -u)
-tar -chf - --transform='s,^bin/dash,bin/sh,' -C / $(for file in $bins $libs; do echo ${file#/}; done) | docker import - "$0"
-"#;
 
 struct OnDocker {
     kubectl: Kubectl,
@@ -62,8 +55,7 @@ async fn on_docker(test: impl AsyncFnOnce(&OnDocker, &Path)) {
         eprintln!("\n*** SKIPPED: no Docker engine answers, or no kubectl; this test has tested nothing ***\n");
         return;
     };
-    let made = Command::new("sh").args(["-c", MAKE_SHELL, SHELL]).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
+    make_shell_image();
     images::ensure_demo(&docker).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let running = app::build(Config {

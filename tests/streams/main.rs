@@ -7,5 +7,7 @@ mod forwards;
 mod hostile;
 mod proxies;
 mod remote;
+#[path = "../support/mod.rs"]
+mod support;
 mod usage;
 mod world;

@@ -27,6 +27,20 @@ pub async fn load_demo_images() {
     images::ensure_demo(&Docker::connect().await.unwrap()).await.unwrap();
 }
 
+/// An image with a shell and a few commands.
+pub const SHELL_IMAGE: &str = "windlass-test-shell:1";
+
+/// Makes [`SHELL_IMAGE`] out of programs of this machine, so that no registry is needed.
+pub fn make_shell_image() {
+    let script = r#"
+bins="/bin/dash /bin/cat /bin/tar /bin/sleep /usr/bin/test /usr/bin/stty /usr/bin/seq"
+libs=$(for bin in $bins; do ldd $bin | grep -o '/[^ ]*'; done | sort -u)
+tar -chf - --transform='s,^bin/dash,bin/sh,' -C / $(for file in $bins $libs; do echo ${file#/}; done) | docker import - "$0"
+"#;
+    let made = Command::new("sh").args(["-c", script, SHELL_IMAGE]).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
 /// Removes the containers, rules and network of the windlass with this data directory when dropped, so that a
 /// failing test leaves nothing behind either. Declare it before the `Windlass`, which must be gone by then.
 pub struct CleanUp<'a>(pub &'a Path);

@@ -1,6 +1,8 @@
 //! Registers the node and keeps it alive: a Lease every ten seconds, the status when it changes and every five minutes.
 //! A node whose engine does not answer says so, and goes on renewing its Lease: it is the engine that is away, not we.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use tokio::sync::watch;
 use super::object::{self, EngineState, Facts};
 use crate::agent::context::{self, ApiFailure};
 use crate::agent::runtime::Runtime;
-use crate::object::Clock;
+use crate::object::{Clock, local_path};
 
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 const LEASE_SECONDS: i32 = 40;
@@ -33,6 +35,8 @@ pub struct Heartbeat {
     pub client: kube::Client,
     pub node_name: String,
     pub facts: Facts,
+    /// Where the agent keeps volumes that outlive pods.
+    pub volumes: PathBuf,
     pub runtime: Arc<dyn Runtime>,
     pub clock: Clock,
     pub health: watch::Sender<bool>,
@@ -105,13 +109,19 @@ impl Heartbeat {
     async fn try_register(&self) -> Result<Node, ApiFailure> {
         let nodes: Api<Node> = Api::all(self.client.clone());
         let labels = object::labels(&self.node_name, &self.facts);
-        let metadata = ObjectMeta { name: Some(self.node_name.clone()), labels: Some(labels), ..ObjectMeta::default() };
+        let annotations = BTreeMap::from([(local_path::DIRECTORY.to_owned(), self.volumes.display().to_string())]);
+        let metadata = ObjectMeta {
+            name: Some(self.node_name.clone()),
+            labels: Some(labels),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        };
         let status = object::status(&self.facts, &EngineState { trouble: None }, &[], self.clock.now());
         let node = Node { metadata: metadata.clone(), spec: None, status: Some(status) };
         match context::request(nodes.create(&PostParams::default(), &node)).await {
             Ok(node) => Ok(node),
             Err(error) if error.code() == Some(409) => {
-                let patch = json!({"metadata": {"labels": metadata.labels}});
+                let patch = json!({"metadata": {"labels": metadata.labels, "annotations": metadata.annotations}});
                 context::request(nodes.patch(&self.node_name, &PatchParams::default(), &Patch::Merge(patch))).await
             }
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 
-use super::prepare::location;
+use super::prepare::{claim_of, location};
 use crate::agent::context::Context;
 use crate::agent::environment;
 use crate::agent::runtime::Mount;
@@ -42,6 +42,8 @@ pub fn mounts(
             (_, Some(path)) => path.clone(),
             _ => String::new(),
         };
+        // What outlives the pod is behind a link.
+        let root = if claim_of(pod, volume).is_some() { root.canonicalize().unwrap_or(root) } else { root };
         let source = if sub.is_empty() { root } else { inside(&root, &sub)? };
         mounts.push(Mount {
             source,

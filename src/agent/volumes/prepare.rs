@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
     DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Pod, ServiceAccountTokenProjection, Volume,
 };
 
+use super::claim;
 use super::files::{self, File};
 use crate::agent::context::{ApiFailure, Context};
 use crate::agent::environment::{self, Place};
@@ -34,6 +35,10 @@ pub enum VolumeProblem {
     Files(#[from] io::Error),
     #[error("hostPath type check failed: {path} is not a {expected}")]
     HostPath { path: String, expected: String },
+    #[error("persistentvolumeclaim {0:?} not found")]
+    NoClaim(String),
+    #[error("persistentvolumeclaim {0:?} is not bound")]
+    NotBound(String),
     #[error("volumes of this kind are not supported")]
     Unsupported,
 }
@@ -46,6 +51,15 @@ pub fn location(context: &Context, pod: &Pod, volume: &Volume) -> PathBuf {
             let uid = pod.metadata.uid.as_deref().unwrap_or_default();
             context.pod_dir(uid).join("volumes").join(&volume.name)
         }
+    }
+}
+
+/// The claim that a volume shows; one that the pod has for itself bears the names of both.
+pub(super) fn claim_of(pod: &Pod, volume: &Volume) -> Option<String> {
+    match (&volume.persistent_volume_claim, &volume.ephemeral) {
+        (Some(claim), _) => Some(claim.claim_name.clone()),
+        (None, Some(_)) => Some(format!("{}-{}", pod.metadata.name.as_deref().unwrap_or_default(), volume.name)),
+        (None, None) => None,
     }
 }
 
@@ -66,6 +80,9 @@ async fn one(context: &Context, pod: &Pod, volume: &Volume) -> Result<(), Volume
     let path = location(context, pod, volume);
     if let Some(host) = &volume.host_path {
         return host_path(host);
+    }
+    if let Some(name) = claim_of(pod, volume) {
+        return claim::attach(context, pod, &name, &path).await;
     }
     if volume.empty_dir.is_some() {
         std::fs::create_dir_all(&path)?;
@@ -213,7 +230,7 @@ fn downward(
     Ok(all)
 }
 
-fn host_path(host: &HostPathVolumeSource) -> Result<(), VolumeProblem> {
+pub(super) fn host_path(host: &HostPathVolumeSource) -> Result<(), VolumeProblem> {
     let path = Path::new(&host.path);
     let wrong = |expected: &str| VolumeProblem::HostPath { path: host.path.clone(), expected: expected.to_owned() };
     match host.type_.as_deref().unwrap_or_default() {

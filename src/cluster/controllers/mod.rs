@@ -30,5 +30,6 @@ mod replica_set;
 mod scaled;
 mod start;
 mod stateful_set;
+mod volumes;
 
-pub use start::{Controllers, start, start_access, start_autoscaler, start_nodes, start_workloads};
+pub use start::{Controllers, start, start_access, start_autoscaler, start_nodes, start_volumes, start_workloads};

@@ -50,14 +50,15 @@ impl ProtectionController {
     }
 }
 
-/// A claim is in use while a pod that mounts it has not ended; a volume while it is bound to a claim.
+/// A claim is in use while a pod that mounts it is on a node and has not ended; a volume while it is bound to a claim.
 fn in_use(snapshot: &Snapshot, object: &Object) -> bool {
     if object.key.kind == kinds::VOLUME {
         return object.value()["status"]["phase"] == "Bound";
     }
-    snapshot.list(kinds::POD, &object.key.namespace).any(|pod| {
+    let pods = snapshot.list(kinds::POD, &object.key.namespace).filter(|pod| pod.meta.node.is_some());
+    pods.into_iter().any(|pod| {
         let pod = pod.value();
-        !has_ended(&pod) && claims(&pod).any(|name| name == object.key.name)
+        !has_ended(&pod) && claims_of_pod(&pod).any(|name| name == object.key.name)
     })
 }
 
@@ -66,7 +67,7 @@ fn has_ended(pod: &Value) -> bool {
 }
 
 /// The claims that a pod mounts; those that it has made for itself bear its name and the volume's.
-fn claims(pod: &Value) -> impl Iterator<Item = String> {
+pub fn claims_of_pod(pod: &Value) -> impl Iterator<Item = String> {
     pod["spec"]["volumes"].as_array().into_iter().flatten().filter_map(|volume| {
         if volume["ephemeral"].is_object() {
             return Some(format!("{}-{}", pod["metadata"]["name"].as_str()?, volume["name"].as_str()?));
@@ -82,7 +83,7 @@ fn claims_of_ended_pod(snapshot: &Snapshot, event: &Event) -> Vec<ObjectKey> {
     if deleting.peek().is_none() {
         return Vec::new();
     }
-    let named: Vec<String> = claims(&pod.value()).collect();
+    let named: Vec<String> = claims_of_pod(&pod.value()).collect();
     deleting.filter(|claim| named.contains(&claim.key.name)).map(|claim| claim.key.clone()).collect()
 }
 
@@ -107,7 +108,7 @@ mod tests {
         let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
         make(kinds::CLAIM, "d", json!({"metadata": {"name": "c"}, "spec": spec})).await;
         let volume = json!({"name": "v", "persistentVolumeClaim": {"claimName": "c"}});
-        let spec = json!({"volumes": [volume], "containers": [{"name": "c", "image": "i"}]});
+        let spec = json!({"nodeName": "n", "volumes": [volume], "containers": [{"name": "c", "image": "i"}]});
         make(kinds::POD, "d", json!({"metadata": {"name": "p"}, "spec": spec})).await;
         start_workloads(&registry, &tasks);
 

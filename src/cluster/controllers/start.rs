@@ -19,6 +19,7 @@ use super::protection::ProtectionController;
 use super::quota::QuotaController;
 use super::replica_set::{REPLICA_SETS, REPLICATION_CONTROLLERS, ReplicaSetController};
 use super::stateful_set::StatefulSetController;
+use super::volumes::VolumeController;
 use crate::cluster::registry::Registry;
 use crate::cluster::usage::Usages;
 use crate::tasks::Tasks;
@@ -43,7 +44,14 @@ pub fn start(registry: Registry, tasks: &Tasks) -> Controllers {
     all.counters.extend(start_nodes(&registry, tasks).counters);
     let roles = engine::start(ClusterRoleController::new(&registry), registry.store(), tasks);
     all.counters.push(("clusterrole-aggregation", roles));
+    all.counters.extend(start_volumes(&registry, tasks).counters);
     all
+}
+
+/// Starts the controllers that give claims their volumes.
+pub fn start_volumes(registry: &Registry, tasks: &Tasks) -> Controllers {
+    let volumes = engine::start(VolumeController::new(registry), registry.store(), tasks);
+    Controllers { counters: vec![("persistentvolume-binder", volumes)] }
 }
 
 /// Starts the controllers that give pods what they need to talk to the API: the certificate of `authority` (PEM).

@@ -7,7 +7,7 @@ use super::options::WriteOptions;
 use super::transaction::Transaction;
 use super::verbs::Registry;
 use crate::cluster::rbac::{self, DefaultObject};
-use crate::object::{ApiError, Kind, ObjectKey, SYSTEM_NAMESPACE, kinds};
+use crate::object::{ApiError, Kind, ObjectKey, SYSTEM_NAMESPACE, kinds, local_path};
 
 const AUTOUPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
@@ -26,6 +26,20 @@ pub async fn bootstrap(registry: &Registry) -> Result<(), ApiError> {
     make(&mut transaction, kinds::SERVICE, "default", api_service(Some(&wanted)))
         .or_else(|_| make(&mut transaction, kinds::SERVICE, "default", api_service(None)))?;
     rbac::defaults().into_iter().try_for_each(|default| reconcile(&mut transaction, default))?;
+    transaction.commit().await.map(drop)
+}
+
+/// Makes the class of volumes that are directories of a node, for clusters whose agents keep such volumes.
+///
+/// # Errors
+/// When the store cannot write.
+pub async fn bootstrap_storage(registry: &Registry) -> Result<(), ApiError> {
+    let mut transaction = registry.begin(&Author::controller("bootstrap"));
+    let annotations = json!({"storageclass.kubernetes.io/is-default-class": "true"});
+    let class = json!({"metadata": {"name": "local-path", "annotations": annotations},
+        "provisioner": local_path::PROVISIONER, "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer"});
+    make(&mut transaction, kinds::STORAGE_CLASS, "", class)?;
     transaction.commit().await.map(drop)
 }
 

@@ -22,6 +22,7 @@ mod patch;
 mod quoted;
 mod replacement;
 mod request;
+mod storage_class;
 mod strategy;
 mod update;
 pub mod validation;
@@ -41,7 +42,7 @@ mod bootstrap;
 
 pub use accounts::ROOT_CA;
 pub use author::Author;
-pub use bootstrap::bootstrap;
+pub use bootstrap::{bootstrap, bootstrap_storage};
 pub use options::{DeleteOptions, FieldValidation, Patch, Preconditions, Propagation, Target, WriteOptions};
 pub use policies::Finding;
 pub use replacement::asks_for_replacement;

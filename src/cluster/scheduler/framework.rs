@@ -64,6 +64,8 @@ impl Wake {
     pub const FREED: Self = Self(2);
     /// A pod came to a node, or its labels changed.
     pub const PODS: Self = Self(4);
+    /// A claim or a volume came or changed.
+    pub const CLAIMS: Self = Self(8);
 
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -15,6 +15,7 @@ mod framework;
 mod plugins;
 
 mod cache;
+mod claims;
 mod node;
 mod pod;
 mod resources;

@@ -43,11 +43,6 @@ pub struct Unfit {
 
 pub fn place(pod: &PodInfo, view: &ClusterView) -> Verdict {
     let mut unfit = Unfit { nodes: view.nodes.len(), wake: Wake::NODE, ..Unfit::default() };
-    // No kind of claim is served here, so no claim exists.
-    if let Some(claim) = pod.claims.first().filter(|_| !view.nodes.is_empty()) {
-        unfit.pod = Some(format!("persistentvolumeclaim \"{claim}\" not found"));
-        return Verdict::Unfit(unfit);
-    }
     let checks = Checks::prepare(pod, view);
     let (feasible, examined) = match named_nodes(pod) {
         Some(names) => (among_named(&names, &checks, view, &mut unfit), 0),

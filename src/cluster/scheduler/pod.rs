@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1 as api;
 
+use super::claims::Place;
 use super::resources::{self, Resources};
 use super::selectors::{Labels, NodeTerm, PodTerm, Spread};
 use crate::object::{Object, ObjectKey};
@@ -53,6 +54,8 @@ pub struct PodInfo {
     /// Weights of anti-affinity are negative.
     pub preferred_pods: Vec<(i64, PodTerm)>,
     pub claims: Vec<String>,
+    /// Where each of its volumes is or can be. Known only while the pod is being placed.
+    pub volumes: Vec<Place>,
 }
 
 /// The scheduler that a pod names when it names none.
@@ -122,8 +125,12 @@ impl PodInfo {
                 .volumes
                 .iter()
                 .flatten()
-                .filter_map(|v| v.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone()))
+                .filter_map(|v| match &v.ephemeral {
+                    Some(_) => Some(format!("{}-{}", object.key.name, v.name)),
+                    None => v.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.clone()),
+                })
                 .collect(),
+            volumes: Vec::new(),
         }
     }
 

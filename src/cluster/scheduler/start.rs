@@ -9,6 +9,7 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use super::cache::Cache;
+use super::claims::{self, Claims, Place, Reach};
 use super::framework::Wake;
 use super::message;
 use super::node::NodeSpec;
@@ -16,7 +17,7 @@ use super::place::{Placed, Unfit, Verdict, fits_alone, place};
 use super::pod::{PodInfo, Stage, stage};
 use super::preempt::{Preemption, preempt};
 use super::queue::{Pending, Queue};
-use super::writes::{Binding, Writes};
+use super::writes::{Binding, Choice, Writes};
 use crate::cluster::registry::Registry;
 use crate::cluster::store::{Change, Event, Snapshot, Watch, WatchEnd};
 use crate::object::{ApiError, Object, ObjectKey, kinds};
@@ -65,6 +66,8 @@ struct Watches {
     pods: Watch,
     nodes: Watch,
     namespaces: Watch,
+    claims: Watch,
+    volumes: Watch,
 }
 
 impl Scheduler {
@@ -79,8 +82,12 @@ impl Scheduler {
                 tokio::task::yield_now().await;
                 continue;
             };
+            let (Ok(claims), Ok(volumes)) = (watch(kinds::CLAIM), watch(kinds::VOLUME)) else {
+                tokio::task::yield_now().await;
+                continue;
+            };
             self.reload(&snapshot);
-            match self.follow(Watches { pods, nodes, namespaces }).await {
+            match self.follow(Watches { pods, nodes, namespaces, claims, volumes }).await {
                 WatchEnd::Expired => tracing::info!("the scheduler fell behind and reads everything anew"),
                 // The store closes when the program ends; the tasks are stopped next.
                 WatchEnd::Closed => std::future::pending().await,
@@ -152,6 +159,14 @@ impl Scheduler {
                     Ok(event) => self.heard(&event),
                     Err(end) => return end,
                 },
+                event = watches.claims.next() => match event {
+                    Ok(event) => self.heard(&event),
+                    Err(end) => return end,
+                },
+                event = watches.volumes.next() => match event {
+                    Ok(event) => self.heard(&event),
+                    Err(end) => return end,
+                },
                 Some(done) = self.under_way.next() => self.written(done),
                 () = woken => {}
             }
@@ -160,7 +175,8 @@ impl Scheduler {
 
     /// Takes in all that has happened already.
     fn hear(&mut self, watches: &mut Watches) -> Result<(), WatchEnd> {
-        for watch in [&mut watches.nodes, &mut watches.namespaces, &mut watches.pods] {
+        let Watches { pods, nodes, namespaces, claims, volumes } = watches;
+        for watch in [nodes, namespaces, volumes, claims, pods] {
             while let Some(event) = watch.try_next()? {
                 self.heard(&event);
             }
@@ -173,6 +189,14 @@ impl Scheduler {
         match object.key.kind {
             kind if kind == kinds::POD => self.pod(object, change),
             kind if kind == kinds::NODE => self.node(object, change),
+            kind if kind == kinds::CLAIM => {
+                let (namespace, name) = (&object.key.namespace, &object.key.name);
+                let mounts = |pod: &PodInfo, _| pod.key.namespace == *namespace && pod.claims.contains(name);
+                self.queue.wake(Wake::CLAIMS, Instant::now(), mounts);
+            }
+            kind if kind == kinds::VOLUME => {
+                self.queue.wake(Wake::CLAIMS, Instant::now(), |pod: &PodInfo, _| !pod.claims.is_empty());
+            }
             _ => {
                 let labels = (change != Change::Deleted).then(|| object.meta.labels.clone());
                 self.cache.set_namespace(&object.key.name, labels);
@@ -242,10 +266,58 @@ impl Scheduler {
     }
 
     fn attempt(&mut self, pending: Pending, now: Instant) {
+        if !pending.pod.claims.is_empty() && !self.cache.view().nodes.is_empty() {
+            return self.attempt_with_claims(pending, now);
+        }
         match place(&pending.pod, self.cache.view()) {
             Verdict::Placed(placed) => self.assume(pending, placed),
             Verdict::Unfit(unfit) => self.refuse(pending, &unfit, now),
         }
+    }
+
+    /// A pod whose claims have no volumes yet is placed twice: first its node is told to the claims, and when they
+    /// are bound it goes where its volumes are.
+    fn attempt_with_claims(&mut self, pending: Pending, now: Instant) {
+        let wake = Wake::NODE.or(Wake::CLAIMS);
+        let volumes = match claims::of(&pending.pod, &self.registry.snapshot()) {
+            Claims::Known(places) => places,
+            Claims::Awaited => return self.queue.park(&pending.pod.key, wake, now),
+            Claims::Refused(why) => {
+                let nodes = self.cache.view().nodes.len();
+                return self.refuse(pending, &Unfit { nodes, pod: Some(why), wake, ..Unfit::default() }, now);
+            }
+        };
+        let asking = PodInfo { volumes, ..(*pending.pod).clone() };
+        match place(&asking, self.cache.view()) {
+            Verdict::Placed(placed) if asking.volumes.iter().all(|place| place.claim.is_none()) => {
+                self.assume(pending, placed);
+            }
+            Verdict::Placed(placed) => self.choose(&pending, &asking.volumes, placed.node, now),
+            Verdict::Unfit(unfit) => {
+                let unfit = Unfit { wake: unfit.wake.or(wake), ..unfit };
+                self.refuse(pending, &unfit, now);
+            }
+        }
+    }
+
+    /// Promises to the claims volumes that can be reached from the node, or has them made there.
+    fn choose(&mut self, pending: &Pending, places: &[Place], node: String, now: Instant) {
+        let labels = self.cache.view().node(&node).map(|node| node.spec.labels.clone()).unwrap_or_default();
+        let mut choices: Vec<Choice> = Vec::new();
+        for place in places {
+            let (Some(claim), Reach::Chosen { volumes, .. }) = (place.claim.clone(), &place.reach) else { continue };
+            let taken = |name: &str| choices.iter().any(|choice| choice.volume.as_deref() == Some(name));
+            let volume = volumes.iter().find(|volume| volume.is_reachable(&node, &labels) && !taken(&volume.name));
+            choices.push(Choice { claim, volume: volume.map(|volume| volume.name.clone()) });
+        }
+        let (key, uid) = (pending.pod.key.clone(), pending.pod.uid.clone());
+        self.queue.park(&key, Wake::NODE.or(Wake::CLAIMS), now);
+        let (writes, object) = (self.writes.clone(), pending.object.clone());
+        let write = async move {
+            let outcome = writes.choose(&object, &choices, &node).await;
+            vec![Done { pod: key, uid, binding: false, outcome }]
+        };
+        self.under_way.push(write.boxed());
     }
 
     /// The pod counts on its node from now on.

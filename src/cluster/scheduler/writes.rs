@@ -8,15 +8,23 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cluster::registry::{Author, DeleteOptions, Registry, Target, Transaction, WriteOptions};
+use crate::cluster::registry::{Author, DeleteOptions, Patch, Registry, Target, Transaction, WriteOptions};
 use crate::object::clock::rfc3339;
 use crate::object::{ApiError, Object, ObjectKey, Reason, kinds};
 
+use super::claims::SELECTED_NODE;
 use super::pod::PodInfo;
 
 const NAME: &str = "default-scheduler";
 /// How often a write is computed anew when others write the same pod meanwhile.
 const TRIES: usize = 5;
+
+/// What a claim gets when its pod's node is chosen.
+pub struct Choice {
+    pub claim: ObjectKey,
+    /// `None`: it is told the node, and somebody makes one there.
+    pub volume: Option<String>,
+}
 
 /// A pod and the node that it goes to.
 pub struct Binding {
@@ -66,6 +74,35 @@ impl Writes {
         transaction.bind(&object.key, node)?;
         let message = format!("Successfully assigned {namespace}/{name} to {node}");
         self.tell(transaction, object, "Normal", "Scheduled", &message)
+    }
+
+    /// Promises volumes to the pod's claims, or tells them the node that they shall have theirs made on.
+    ///
+    /// # Errors
+    /// When the pod or a claim is gone or the store refuses.
+    pub async fn choose(&self, pod: &Object, choices: &[Choice], node: &str) -> Result<(), ApiError> {
+        self.write(pod, |transaction| {
+            choices.iter().try_for_each(|choice| {
+                let (target, patch) = match &choice.volume {
+                    Some(volume) => {
+                        let key = &choice.claim;
+                        let claim = transaction.current(key);
+                        let Some(claim) = claim else { return Err(ApiError::not_found(kinds::CLAIM, &key.name)) };
+                        let promise = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                            "namespace": key.namespace, "name": key.name, "uid": claim["metadata"]["uid"]});
+                        let by = json!({"annotations": {"pv.kubernetes.io/bound-by-controller": "yes"}});
+                        let volume = ObjectKey::new(kinds::VOLUME, "", volume.as_str());
+                        (volume, json!({"metadata": by, "spec": {"claimRef": promise}}))
+                    }
+                    None => {
+                        let told = json!({"metadata": {"annotations": {(SELECTED_NODE): node}}});
+                        (choice.claim.clone(), told)
+                    }
+                };
+                transaction.patch(&Target::from(target), Patch::Merge(patch), WriteOptions::default())
+            })
+        })
+        .await
     }
 
     /// Notes why the pod is on no node, and the node that is kept for it, if one is.

@@ -20,6 +20,8 @@ pub struct Attributes {
     pub name: String,
     /// The field selector of a list, decoded.
     pub field_selector: String,
+    /// The label selector of a list, decoded.
+    pub label_selector: String,
     pub path: String,
 }
 
@@ -52,7 +54,8 @@ impl Attributes {
             _ => plain_verb(method),
         };
         if collection {
-            attributes.field_selector = field_selector(uri);
+            attributes.field_selector = parameter(uri, "fieldSelector");
+            attributes.label_selector = parameter(uri, "labelSelector");
         }
         attributes
     }
@@ -117,10 +120,10 @@ fn asks_to_watch(uri: &Uri) -> bool {
     query.split('&').any(|pair| matches!(pair, "watch" | "watch=true" | "watch=1" | "watch=True" | "watch=t"))
 }
 
-/// The value of `fieldSelector` in the query.
-fn field_selector(uri: &Uri) -> String {
-    let pairs = uri.query().unwrap_or_default().split('&');
-    pairs.filter_map(|pair| pair.strip_prefix("fieldSelector=")).map(decode).next().unwrap_or_default()
+/// The value of a parameter in the query.
+fn parameter(uri: &Uri, name: &str) -> String {
+    let mut pairs = uri.query().unwrap_or_default().split('&');
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(decode).unwrap_or_default()
 }
 
 /// Undoes percent encoding; what is not valid UTF-8 afterwards is replaced and so names nothing that exists.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Server;
-use super::auth::{Authenticator, Identity, decide};
+use super::auth::{Authenticator, Identity, Selected, decide};
 use super::path::Attributes;
 use super::{answer, body};
 use crate::cluster::rbac::{self, Ask};
@@ -166,7 +166,8 @@ fn judged(server: &Server, identity: &Identity, spec: &Value) -> Result<Value, A
         return Err(ApiError::bad_request(message));
     }
     let text = |name: &str| resource[name].as_str().or(plain[name].as_str()).unwrap_or_default();
-    let fields = resource["fieldSelector"]["rawSelector"].as_str().unwrap_or_default();
+    let selector = |of: &str| resource[of]["rawSelector"].as_str().unwrap_or_default();
+    let selected = Selected { fields: selector("fieldSelector"), labels: selector("labelSelector") };
     let ask = Ask {
         verb: text("verb"),
         group: text("group"),
@@ -175,7 +176,7 @@ fn judged(server: &Server, identity: &Identity, spec: &Value) -> Result<Value, A
         name: text("name"),
         path: text("path"),
     };
-    let verdict = decide(&server.registry.snapshot(), identity, text("namespace"), &ask, fields);
+    let verdict = decide(&server.registry.snapshot(), identity, text("namespace"), &ask, selected);
     let mut status = json!({"allowed": verdict.allowed});
     if !verdict.reason.is_empty() {
         status["reason"] = json!(verdict.reason);

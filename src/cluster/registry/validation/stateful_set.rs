@@ -1,6 +1,8 @@
 //! StatefulSets and DaemonSets.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 
 use super::field::{Findings, Path, quoted, shown, text};
 use super::workload::{self, amount, at_most_all, number_or_percent};
@@ -42,7 +44,7 @@ pub fn stateful_set(set: &Value, found: &mut Findings) {
     match workload::parsed(&spec["selector"]) {
         Some(selector) => {
             workload::match_template(&selector, &spec["template"], template_at, found);
-            workload::pod_template(&spec["template"], template_at, found);
+            workload::pod_template(&with_claims(spec), template_at, found);
         }
         None => found.invalid(at.child("selector"), &spec["selector"], ""),
     }
@@ -77,6 +79,20 @@ fn stateful_strategy(strategy: &Value, at: Path<'_>, found: &mut Findings) {
             found.invalid_shown(at, &given, "must be 'RollingUpdate' or 'OnDelete'");
         }
     }
+}
+
+/// The template with the volumes that each pod gets for its claims: containers may mount them.
+fn with_claims(spec: &Value) -> Cow<'_, Value> {
+    let names = || spec["volumeClaimTemplates"].as_array().into_iter().flatten().map(|c| &c["metadata"]["name"]);
+    if names().next().is_none() {
+        return Cow::Borrowed(&spec["template"]);
+    }
+    let mut template = spec["template"].clone();
+    let own = template["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+    let new = names().filter(|name| own.iter().all(|volume| volume["name"] != **name));
+    let new = new.map(|name| json!({"name": name, "persistentVolumeClaim": {"claimName": name}}));
+    template["spec"]["volumes"] = own.iter().cloned().chain(new).collect();
+    Cow::Owned(template)
 }
 
 /// The parameters of a rolling update as Kubernetes writes them in a message.

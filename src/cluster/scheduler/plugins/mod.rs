@@ -7,12 +7,19 @@ mod pod_affinity;
 mod ports;
 mod spread;
 mod taints;
+mod volumes;
 
 use super::framework::{Filter, Score};
 
 /// Filters that look at nothing but the node.
-pub const OF_THE_NODE: &[&dyn Filter] =
-    &[&taints::Unschedulable, &taints::Untolerated, &node_affinity::Required, &ports::Free, &fit::Fits];
+pub const OF_THE_NODE: &[&dyn Filter] = &[
+    &taints::Unschedulable,
+    &taints::Untolerated,
+    &node_affinity::Required,
+    &ports::Free,
+    &fit::Fits,
+    &volumes::Reachable,
+];
 
 /// Filters that look at pods on other nodes too.
 pub const AMONG_PODS: &[&dyn Filter] = &[&spread::Skew, &pod_affinity::Required];

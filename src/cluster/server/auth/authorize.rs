@@ -25,17 +25,31 @@ pub fn authorize(snapshot: &Snapshot, identity: &Identity, request: &Attributes)
     if request.path == OPEN && request.resource.is_empty() {
         return Ok(());
     }
-    let verdict = decide(snapshot, identity, &request.namespace, &request.ask(), &request.field_selector);
+    let selected = Selected { fields: &request.field_selector, labels: &request.label_selector };
+    let verdict = decide(snapshot, identity, &request.namespace, &request.ask(), selected);
     if verdict.allowed { Ok(()) } else { Err(forbidden(identity, request, &verdict.reason)) }
 }
 
-/// What Kubernetes calls a subject access review: may `identity` do this? `fields` is the field selector of a list.
-pub fn decide(snapshot: &Snapshot, identity: &Identity, namespace: &str, ask: &Ask<'_>, fields: &str) -> Verdict {
+/// The selectors of a list: what it is narrowed to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selected<'a> {
+    pub fields: &'a str,
+    pub labels: &'a str,
+}
+
+/// What Kubernetes calls a subject access review: may `identity` do this?
+pub fn decide(
+    snapshot: &Snapshot,
+    identity: &Identity,
+    namespace: &str,
+    ask: &Ask<'_>,
+    selected: Selected<'_>,
+) -> Verdict {
     if identity.is_admin() {
         return Verdict { allowed: true, reason: String::new() };
     }
     if let Some(node) = identity.as_node()
-        && node::may(snapshot, node, namespace, ask, fields)
+        && node::may(snapshot, node, namespace, ask, selected)
     {
         return Verdict { allowed: true, reason: String::new() };
     }
@@ -193,7 +207,7 @@ mod tests {
         let registry = world(&tasks).await;
         let ask = Ask { verb: "list", resource: "pods", ..Ask::default() };
         let dev = Identity::authenticated("dan", ["devs".to_owned()]);
-        let verdict = decide(&registry.snapshot(), &dev, "default", &ask, "");
+        let verdict = decide(&registry.snapshot(), &dev, "default", &ask, Selected::default());
         let want = "RBAC: allowed by RoleBinding \"dev/default\" of ClusterRole \"system:aggregate-to-view\" to Group \"devs\"";
         assert_eq!(verdict, Verdict { allowed: true, reason: want.into() });
         tasks.stop().await;

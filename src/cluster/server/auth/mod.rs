@@ -11,7 +11,7 @@ mod token_request;
 mod tokens;
 
 pub use authenticate::Authenticator;
-pub use authorize::{authorize, decide};
+pub use authorize::{Selected, authorize, decide};
 pub use identity::Identity;
 pub use impersonate::impersonate;
 pub use node::may_register;

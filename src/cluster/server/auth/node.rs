@@ -7,15 +7,16 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{Container, PersistentVolume, Pod, PodSpec, Volume};
 use serde_json::Value;
 
+use super::authorize::Selected;
 use super::identity::Identity;
 use crate::cluster::rbac::Ask;
 use crate::cluster::store::Snapshot;
-use crate::object::{ApiError, Kind, ObjectKey, kinds};
+use crate::object::{ApiError, Kind, ObjectKey, kinds, local_path};
 
 /// Where each node's heartbeat Lease lives.
 const NODE_LEASES: &str = "kube-node-lease";
 
-pub fn may(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>, fields: &str) -> bool {
+pub fn may(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>, selected: Selected<'_>) -> bool {
     let own = ask.name == node;
     let reads = matches!(ask.verb, "get" | "list" | "watch");
     let writes = matches!(ask.verb, "update" | "patch");
@@ -24,7 +25,7 @@ pub fn may(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>, fiel
         ("", "nodes", "status") => own && (reads || writes),
         ("", "nodes", "connect") => own && ask.verb == "create",
         ("", "pods", "") if matches!(ask.verb, "list" | "watch") => {
-            fields.split(',').any(|term| term.strip_prefix("spec.nodeName=") == Some(node))
+            selected.fields.split(',').any(|term| term.strip_prefix("spec.nodeName=") == Some(node))
         }
         ("", "pods", "") => matches!(ask.verb, "get" | "delete") && has_pod(snapshot, node, namespace, ask.name),
         ("", "pods", "status") => (reads || writes) && has_pod(snapshot, node, namespace, ask.name),
@@ -32,6 +33,12 @@ pub fn may(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>, fiel
         ("", "configmaps" | "secrets" | "serviceaccounts" | "persistentvolumeclaims", "") => {
             reads && refers(snapshot, node, namespace, ask)
         }
+        ("", "persistentvolumes", "") if matches!(ask.verb, "list" | "watch") => selected
+            .labels
+            .split(',')
+            .any(|term| term.strip_prefix(local_path::NODE).and_then(|term| term.strip_prefix('=')) == Some(node)),
+        // The agent that has removed a directory of its own says so by taking a finalizer away.
+        ("", "persistentvolumes", "") if ask.verb == "patch" => has_volume(snapshot, node, ask.name),
         ("", "persistentvolumes", "") => reads && refers_to_volume(snapshot, node, ask.name),
         ("", "serviceaccounts", "token") => ask.verb == "create" && refers(snapshot, node, namespace, ask),
         ("", "events", "") | ("events.k8s.io", "events", "") => ask.verb == "create" || writes,
@@ -76,6 +83,12 @@ fn refers(snapshot: &Snapshot, node: &str, namespace: &str, ask: &Ask<'_>) -> bo
                 }
             })
         })
+}
+
+/// Whether the volume is a directory of the node.
+fn has_volume(snapshot: &Snapshot, node: &str, name: &str) -> bool {
+    let volume = snapshot.get(&ObjectKey::new(kinds::VOLUME, "", name));
+    volume.is_some_and(|volume| volume.meta.labels.get(local_path::NODE).is_some_and(|named| named == node))
 }
 
 fn refers_to_volume(snapshot: &Snapshot, node: &str, name: &str) -> bool {
