@@ -235,6 +235,9 @@ pub struct SyncArgs {
     /// Seconds to wait for the sync to end; 0 asks and does not wait
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,
+    /// Delete what this commit no longer has, also where that is held back: the commit that is to be deployed
+    #[arg(long, value_name = "COMMIT")]
+    pub approve: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -11,13 +11,19 @@ use serde_json::json;
 use super::args::{Global, SyncArgs};
 use super::client;
 use super::output::{Paint, plain, short, show};
-use crate::object::application::{Application, REFRESH_ANNOTATION};
+use crate::object::application::{APPROVE_ANNOTATION, Application, REFRESH_ANNOTATION};
 
 pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
     let name = client::application(&client, &args.connection).await?.metadata.name.unwrap_or_default();
     let api = client::applications(&client);
-    let ask = json!({"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}});
+    let mut ask = json!({"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}});
+    if let Some(commit) = &args.approve {
+        if commit.len() < 7 || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            bail!("--approve {commit}: give the commit's id, in full or its first seven characters at least");
+        }
+        ask["metadata"]["annotations"][APPROVE_ANNOTATION] = json!(commit.to_lowercase());
+    }
     let asked = api.patch(&name, &PatchParams::default(), &Patch::Merge(ask)).await;
     let asked = asked.with_context(|| format!("cannot ask Application {name:?} to sync"))?;
     if args.timeout == 0 {

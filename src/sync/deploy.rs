@@ -2,7 +2,7 @@
 //! that also holds the new status, so objects and inventory can never tell different stories. An Application that is
 //! not synced by itself is compared only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +13,18 @@ use tokio::time::Instant;
 use super::blocking::blocking;
 use super::desired::{self, At, Desired};
 use super::events::Note;
-use super::outcome;
+use super::guard::{self, Pruning, Wish};
 use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
-use super::status::{self, Compared, Deployed, Refused};
+use super::status::{self, Refused};
 use super::trigger::Trigger;
 use super::upstream::OpenError;
-use super::worker::{Current, Worker};
+use super::worker::Worker;
 use super::{application, tracking};
-use crate::cluster::registry::{StepKind, Transaction};
+use crate::cluster::registry::Transaction;
 use crate::diff::plan::SourceError;
-use crate::object::application::{Application, ApplicationStatus, SyncOperation};
-use crate::object::{ApiError, ObjectKey, Reason, Revision};
+use crate::object::application::{Application, ApplicationStatus};
+use crate::object::{ApiError, ObjectKey, Reason};
 
 /// How often a sync is computed anew at once because others wrote what it was computed from.
 const RACES: u32 = 8;
@@ -37,15 +37,6 @@ enum Failure {
     Cluster(Vec<SourceError>),
     /// The store or the Application cannot be written.
     Store(ApiError),
-}
-
-/// What is done with what the sources declare.
-enum Wish {
-    /// Nobody asked for a sync, and it does not sync by itself.
-    Compare,
-    Sync {
-        prune: bool,
-    },
 }
 
 impl Worker {
@@ -206,9 +197,19 @@ impl Worker {
             }
             let application = self.application().await.map_err(Failure::Store)?;
             let inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
-            let wish = wish(&application);
-            if matches!(wish, Wish::Sync { prune: true }) {
-                guard(&application, desired, &inventory)?;
+            let mut wish = Wish::of(&application, &desired.commit().id.to_string());
+            if let Wish::Sync { pruning } = &mut wish
+                && *pruning != Pruning::Off
+            {
+                let documents = &rendered.documents;
+                if let Some(message) = guard::refuses_emptiness(&application, documents.len(), inventory.len()) {
+                    let file = application.spec.all_sources()[0].path.clone();
+                    return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
+                }
+                let wanted: HashSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
+                if inventory.iter().any(|key| !wanted.contains(key)) && self.is_unrelated(&application, desired).await {
+                    pruning.distrust();
+                }
             }
             if settings.options.fail_on_shared_resource {
                 let keys = rendered.documents.iter().map(|document| document.key.clone()).collect();
@@ -254,7 +255,13 @@ impl Worker {
         let _slot = shared.slots.acquire().await;
         let verified = std::mem::take(&mut self.verified);
         let (registry, desired, settings) = (self.shared.registry.clone(), desired.clone(), settings.clone());
-        let (name, prune) = (self.name.clone(), matches!(wish, Wish::Sync { prune: true }));
+        let (name, pruning) = (
+            self.name.clone(),
+            match wish {
+                Wish::Sync { pruning } => *pruning,
+                Wish::Compare => Pruning::Off,
+            },
+        );
         let work = move || {
             let live = registry.snapshot();
             let mut transaction = registry.begin(&stage::author(Some(desired.commit())));
@@ -265,7 +272,7 @@ impl Worker {
                 inventory: &inventory,
                 verified: Some(&verified),
                 settings: Some(&settings),
-                prune,
+                pruning,
                 is_healing: false,
             };
             let staged = stage::stage(&mut transaction, &live, scope);
@@ -276,137 +283,6 @@ impl Worker {
         (transaction, staged)
     }
 
-    /// Writes down what a sync would do.
-    async fn compare(&mut self, desired: &Desired, transaction: &Transaction, staged: &Staged) {
-        let entries =
-            outcome::entries(&desired.rendered.documents, staged, |key| outcome::would_change(transaction, key));
-        let warnings = outcome::warnings(desired, staged);
-        let revisions = desired.revisions();
-        let keys = outcome::keys(desired, staged);
-        let shared = self.shared_with(&keys);
-        let live = self.shared.registry.snapshot();
-        let spec = self.spec.clone().unwrap_or_default();
-        self.write_status(|old, now| {
-            let compared = Compared {
-                kinds: live.kinds(),
-                commit: desired.commit(),
-                revisions: &revisions,
-                spec: &spec,
-                entries: &entries,
-                warnings: &warnings,
-                shared: &shared,
-                images: outcome::images(&desired.rendered.documents),
-                now,
-            };
-            status::compared(old, |key| live.get(key).map(|object| object.value()), &compared)
-        })
-        .await;
-        self.own(keys);
-        self.take_up(desired);
-    }
-
-    /// Which of the objects others declare too, in Argo CD's words.
-    fn shared_with(&self, keys: &HashSet<ObjectKey>) -> Vec<String> {
-        let shared = keys.iter().filter_map(|key| {
-            let others = self.shared.hub.others(key, &self.inbox);
-            let list = others.join(", ");
-            let kind = key.kind.kind;
-            (!others.is_empty())
-                .then(|| format!("{kind}/{} is part of applications {} and {list}", key.name, self.name))
-        });
-        let mut shared: Vec<String> = shared.collect();
-        shared.sort();
-        shared
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "all of what a sync is made of comes together here")]
-    async fn store(
-        &mut self,
-        desired: &Desired,
-        application: &Application,
-        settings: &Settings,
-        trigger: &Trigger,
-        started: Timestamp,
-        mut transaction: Transaction,
-        staged: &Staged,
-    ) -> Result<usize, ApiError> {
-        let documents = &desired.rendered.documents;
-        let results = outcome::results(&transaction, staged);
-        let changed = outcome::changed(&transaction);
-        let keys = outcome::keys(desired, staged);
-        // Both what was owned and what will be: a change that comes beside the commit is not lost.
-        self.own(keys.iter().cloned().chain(tracking::inventory(transaction.kinds(), &application.status)).collect());
-        let shared = self.shared_with(&keys);
-        let entries = outcome::entries(documents, staged, |_| false);
-        let warnings = outcome::warnings(desired, staged);
-        let revisions = desired.revisions();
-        let next = status::deployed(
-            &application.status,
-            |key| transaction.current(key),
-            |key| transaction.step(key).is_some(),
-            Deployed {
-                compared: Compared {
-                    kinds: transaction.kinds(),
-                    commit: desired.commit(),
-                    revisions: &revisions,
-                    spec: &application.spec,
-                    entries: &entries,
-                    warnings: &warnings,
-                    shared: &shared,
-                    images: outcome::images(documents),
-                    now: self.shared.registry.clock().now(),
-                },
-                operation: application.operation.as_ref(),
-                trigger,
-                started,
-                retries: i64::from(self.failures),
-                results,
-                history_limit: settings.history_limit,
-            },
-        );
-        application::set_status(&mut transaction, &self.key, &next)?;
-        if application.operation.is_some() {
-            application::end_operation(&mut transaction, &self.key)?;
-        }
-        // The revisions at which the objects are as this commit says.
-        let kept: Vec<(ObjectKey, Revision)> = transaction
-            .steps()
-            .filter(|step| step.kind == StepKind::Keep)
-            .filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision)))
-            .collect();
-        let written = transaction.commit().await?;
-        self.wrote(&written);
-        self.status = next;
-        self.take_up(desired);
-        let places = self.current.as_ref().map(|current| current.places.clone()).unwrap_or_default();
-        let written = written.iter().map(|object| (object.key.clone(), object.meta.revision));
-        for (key, revision) in written.chain(kept) {
-            if let Some(place) = places.get(&key) {
-                self.verified.insert(&documents[*place], revision);
-            }
-        }
-        self.own(keys);
-        self.count_verified();
-        Ok(changed)
-    }
-
-    fn count_verified(&mut self) {
-        let (before, now) = (self.counted, self.verified.len());
-        self.counted = now;
-        self.shared.verified.send_if_modified(|count| {
-            *count = (*count + now).saturating_sub(before);
-            now != before
-        });
-    }
-
-    /// From now on, what is desired is what the objects are held against.
-    fn take_up(&mut self, desired: &Desired) {
-        let documents = desired.rendered.documents.iter().enumerate();
-        let places: HashMap<_, _> = documents.map(|(place, document)| (document.key.clone(), place)).collect();
-        self.verified.retain(|key| places.contains_key(key));
-        self.current = Some(Current { desired: desired.clone(), places: Arc::new(places) });
-    }
-
     /// The Application; the repository's own is made anew, with what is known of it, when somebody deleted it.
     pub(super) async fn application(&mut self) -> Result<Arc<Application>, ApiError> {
         match application::read(&self.shared.registry, &self.key) {
@@ -414,6 +290,12 @@ impl Worker {
             found => return found,
         }
         application::read(&self.shared.registry, &self.key)
+    }
+
+    /// Whether the commit shares no history with the one that is deployed: somebody replaced the branch by another.
+    async fn is_unrelated(&self, application: &Arc<Application>, desired: &Desired) -> bool {
+        let (sources, application, commit) = (self.sources.clone(), application.clone(), desired.commit().id);
+        blocking(move || desired::replaces_history(&sources, &application, commit)).await
     }
 
     /// Errors of the registry stand at their object; this moves them to their field.
@@ -451,30 +333,6 @@ impl Worker {
             progress.errors = errors;
         });
     }
-}
-
-/// An Application that syncs by itself does so; another one when somebody asks for it, once.
-fn wish(application: &Application) -> Wish {
-    let asked: Option<&SyncOperation> = application.operation.as_ref().and_then(|operation| operation.sync.as_ref());
-    match (asked, application.spec.sync_policy.automation()) {
-        (Some(asked), _) => Wish::Sync { prune: asked.prune },
-        (None, Some(automated)) => Wish::Sync { prune: automated.prune },
-        (None, None) => Wish::Compare,
-    }
-}
-
-/// A commit that declares nothing is far more often a mistake than a wish.
-fn guard(application: &Application, desired: &Desired, inventory: &[ObjectKey]) -> Result<(), Failure> {
-    let allowed = application.spec.sync_policy.automation().is_some_and(|automated| automated.allow_empty);
-    if allowed || inventory.is_empty() || !desired.rendered.documents.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "the commit declares no objects, and {} are deployed; nothing is pruned (syncPolicy.automated.allowEmpty allows it)",
-        inventory.len()
-    );
-    let file = application.spec.all_sources()[0].path.clone();
-    Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]))
 }
 
 impl Failure {

@@ -11,6 +11,7 @@ use super::settings::Settings;
 use super::tool::Tools;
 use super::upstream::{Follower, OpenError, Position, Upstream};
 use crate::diff::plan::SourceError;
+use crate::object::application::Application;
 use crate::object::custom::Kinds;
 
 /// A source that is followed.
@@ -60,6 +61,14 @@ impl Desired {
             many => many.iter().map(|reading| reading.commit.id.to_string()).collect(),
         }
     }
+}
+
+/// Whether the first source's commit shares no history with the one that is deployed: somebody put another branch in the
+/// place of the one that was followed.
+pub fn replaces_history(sources: &[Followed], application: &Application, commit: Oid) -> bool {
+    let deployed = application.status.history.last().and_then(|entry| entry.revision.parse::<Oid>().ok());
+    let (Some(deployed), Some(source)) = (deployed, sources.first()) else { return false };
+    source.upstream.opened().is_ok_and(|opened| opened.scout().is_unrelated(deployed, commit))
 }
 
 /// Begins to read the sources; `None` when there is nothing new.

@@ -11,7 +11,7 @@ use super::trigger::Trigger;
 use super::upstream::Follower;
 use super::worker::Worker;
 use super::{application, status, tracking};
-use crate::object::application::{Application, ApplicationSpec, SKIP_ANNOTATION};
+use crate::object::application::{APPROVE_ANNOTATION, Application, ApplicationSpec, SKIP_ANNOTATION};
 use crate::object::{ObjectKey, Reason};
 
 impl Worker {
@@ -37,8 +37,14 @@ impl Worker {
             self.leave();
             return;
         }
+        let approved = application.annotation(APPROVE_ANNOTATION).map(str::to_owned);
+        let newly_approved = approved.is_some() && self.approved != approved && self.spec.is_some();
+        self.approved = approved;
         if self.spec.as_ref() != Some(&application.spec) {
             self.respecify(&application).await;
+        }
+        if newly_approved && self.settings.is_some() {
+            self.ask(&Trigger::Refresh);
         }
         if application.operation.is_some() && !self.operating && self.settings.is_some() {
             self.operating = true;

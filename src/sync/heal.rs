@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::events::Note;
+use super::guard::Pruning;
 use super::outcome;
 use super::stage::{self, MANAGER, Scope};
 use super::worker::{Current, Worker};
@@ -71,7 +72,7 @@ impl Worker {
                 inventory: &[],
                 verified: Some(&self.verified),
                 settings: Some(&settings),
-                prune: false,
+                pruning: Pruning::Off,
                 is_healing: true,
             };
             let staged = stage::stage(&mut transaction, &live, scope);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::guard::Pruning;
 use super::render::Rendered;
 use super::stage::{self, Scope};
 use crate::cluster::registry::{Author, Registry, WriteOptions};
@@ -54,7 +55,7 @@ pub async fn lint(rendered: &Rendered, policies: &[Value]) -> Result<Linted, Api
         inventory: &[],
         verified: None,
         settings: None,
-        prune: false,
+        pruning: Pruning::Off,
         is_healing: false,
     };
     let staged = stage::stage(&mut transaction, &registry.snapshot(), scope);

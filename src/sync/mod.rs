@@ -27,7 +27,9 @@ mod cascade;
 mod deploy;
 mod desired;
 mod follow;
+mod guard;
 mod heal;
+mod keep;
 mod signing;
 mod worker;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::guard::Pruning;
 use super::mirror::Commit;
 use super::render::Document;
 use super::settings::Settings;
@@ -27,7 +28,7 @@ pub struct Request<'a> {
     pub inventory: &'a [ObjectKey],
     pub settings: Option<&'a Settings>,
     /// Whether a sync would delete what git no longer has.
-    pub prune: bool,
+    pub pruning: Pruning,
     /// What is wrong with the documents already; with any, nothing is planned to be pruned, since a document that
     /// could not be read is not one that is gone.
     pub errors: Vec<SourceError>,
@@ -48,7 +49,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
             inventory: &inventory,
             verified: None,
             settings: request.settings,
-            prune: true,
+            pruning: Pruning::Approved,
             is_healing: false,
         };
         stage::stage(&mut transaction, &live, scope);
@@ -65,7 +66,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         inventory: &inventory,
         verified: None,
         settings: request.settings,
-        prune: request.prune,
+        pruning: request.pruning,
         is_healing: false,
     };
     let mut staged = stage::stage(&mut transaction, &live, scope);

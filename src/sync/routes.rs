@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::blocking::blocking;
 use super::desired::{self, At, Desired, Followed};
+use super::guard::Pruning;
 use super::inbox::Inbox;
 use super::plan;
 use super::request::{self, PlanRequest};
@@ -112,7 +113,7 @@ fn compute(
                 base: base.as_ref().map(|base| base.documents.as_slice()),
                 inventory: &inventory,
                 settings: Some(&settings),
-                prune,
+                pruning: Pruning::of(application, prune, ""),
                 errors: rendered.errors.clone(),
                 warnings: request.warnings,
             },
@@ -130,6 +131,10 @@ fn compute(
     };
     let desired = read(revision)?;
     let base = base.map(read).transpose()?;
+    let mut pruning = Pruning::of(application, prune, &desired.commit().id.to_string());
+    if desired::replaces_history(&sources, application, desired.commit().id) {
+        pruning.distrust();
+    }
     let mut plan = plan::plan(
         &shared.registry,
         plan::Request {
@@ -140,7 +145,7 @@ fn compute(
             base: base.as_ref().map(|base| base.rendered.documents.as_slice()),
             inventory: &inventory,
             settings: Some(&settings),
-            prune,
+            pruning,
             errors: desired.rendered.errors.clone(),
             warnings: desired.rendered.warnings.clone(),
         },

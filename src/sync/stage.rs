@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
+use super::guard::Pruning;
 use super::mirror::Commit;
 use super::render::Document;
 use super::settings::Settings;
@@ -16,6 +17,7 @@ use crate::cluster::registry::{
 };
 use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
+use crate::object::application::APPROVE_ANNOTATION;
 use crate::object::custom::Kinds;
 use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds, schema};
 
@@ -51,7 +53,7 @@ pub struct Scope<'a> {
     /// How the Application wants it; as a plain one when absent.
     pub settings: Option<&'a Settings>,
     /// Whether what git no longer has is deleted.
-    pub prune: bool,
+    pub pruning: Pruning,
     /// Only what somebody changed is put back; no sync.
     pub is_healing: bool,
 }
@@ -265,15 +267,28 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
     let wanted: BTreeSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
     let mut gone: Vec<&ObjectKey> = scope.inventory.iter().filter(|key| !wanted.contains(key)).collect();
     gone.sort_by(|a, b| order::compare(b, a));
+    let is_owned = |key: &&ObjectKey| {
+        transaction.current(key).is_some_and(|live| tracking::is_tracked(scope.application, key, &live))
+    };
+    gone.retain(is_owned);
+    let held = scope.pruning.holds_back(gone.len(), scope.inventory.len());
+    if let Some(why) = held.filter(|_| scope.pruning.waits() && !gone.is_empty()) {
+        let (many, all) = (gone.len(), scope.inventory.len());
+        let commit = scope.commit.map(Commit::short).unwrap_or_else(|| "COMMIT".to_owned());
+        staged.warnings.push(format!(
+            "{many} of {all} objects are no longer in git and stay for now: {why}; \
+             to delete them, `windlass sync --approve {commit}` or annotate the Application with \
+             {APPROVE_ANNOTATION}: {commit}"
+        ));
+    }
     for key in gone {
         let Some(live) = transaction.current(key) else { continue };
-        if !tracking::is_tracked(scope.application, key, &live) {
-            continue;
-        }
-        let why = match (scope.prune, tracking::prune_disabled(&live)) {
-            (_, true) => Some("asks not to be pruned"),
-            (false, _) => Some("pruning is not asked for"),
-            (true, false) => None,
+        let why = if tracking::prune_disabled(&live) {
+            Some("asks not to be pruned")
+        } else if scope.pruning.waits() && tracking::prune_needs_approval(&live) {
+            Some("asks to be pruned only once the commit is approved")
+        } else {
+            held
         };
         if let Some(why) = why {
             staged.left.push(Left { key: key.clone(), why, is_ignored: tracking::ignores_extraneous(&live) });

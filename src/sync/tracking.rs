@@ -36,6 +36,11 @@ pub fn prune_disabled(live: &Value) -> bool {
     has(live, OPTIONS_ANNOTATION, "Prune=false")
 }
 
+/// Whether the live object asks that somebody approves its end when git no longer has it.
+pub fn prune_needs_approval(live: &Value) -> bool {
+    has(live, OPTIONS_ANNOTATION, "Prune=confirm")
+}
+
 /// Whether the live object asks to outlive its Application.
 pub fn delete_disabled(live: &Value) -> bool {
     has(live, OPTIONS_ANNOTATION, "Delete=false")

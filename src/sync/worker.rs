@@ -59,6 +59,8 @@ pub(super) struct Worker {
     pub failures: u32,
     /// The status that was written last: given back to the repository's own Application when somebody deletes it.
     pub status: ApplicationStatus,
+    /// The commit whose deletions are approved, as the Application says.
+    pub approved: Option<String>,
     /// Somebody waits for the refresh annotation to go.
     pub refreshing: bool,
     /// Somebody asked for a sync by `operation`.
@@ -97,6 +99,7 @@ impl Worker {
             retry: None,
             failures: 0,
             status: ApplicationStatus::default(),
+            approved: None,
             refreshing: false,
             operating: false,
             deleting: false,

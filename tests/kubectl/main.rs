@@ -2,6 +2,7 @@
 //! would see. Skips, loudly, what is not installed.
 
 mod cluster;
+mod policies;
 mod reading;
 mod verbs;
 mod writing;

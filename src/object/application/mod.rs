@@ -34,6 +34,10 @@ pub use status::{
 
 /// `kubectl annotate application NAME argocd.argoproj.io/refresh=normal` asks for a sync now.
 pub const REFRESH_ANNOTATION: &str = "argocd.argoproj.io/refresh";
+/// The id of the commit whose deletions are approved, in full or at least seven characters of it.
+pub const APPROVE_ANNOTATION: &str = "windlass.dev/approve-prune";
+/// How much a commit may delete without approval: `10, 50%` (the default) is up to ten objects, or half of all.
+pub const BUDGET_ANNOTATION: &str = "windlass.dev/prune-budget";
 /// `true`: the Application is left alone until the annotation goes.
 pub const SKIP_ANNOTATION: &str = "argocd.argoproj.io/skip-reconcile";
 

@@ -126,6 +126,13 @@ impl Mirror {
         Ok(Commit { id, author: printable(&format!("{name} <{mail}>"), 200), subject: printable(&subject, 200) })
     }
 
+    /// Whether two commits that are both here have no commit in common.
+    pub fn is_unrelated(&self, one: Oid, other: Oid) -> bool {
+        let here = |id| self.repository.find_commit(id).is_ok();
+        let base = || self.repository.merge_base(one, other);
+        here(one) && here(other) && base().is_err_and(|error| error.code() == git2::ErrorCode::NotFound)
+    }
+
     /// The commit that a person's words (`HEAD~1`, a tag, a branch, an id) mean.
     ///
     /// # Errors

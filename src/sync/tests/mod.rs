@@ -7,6 +7,7 @@ mod crashes;
 mod custom;
 mod follow;
 mod plans;
+mod pruning;
 mod remotes;
 mod reverts;
 mod secrets;

@@ -1,0 +1,151 @@
+//! Keeps what a sync came to: stores the staged objects together with the Application's status, or, of a comparison, the
+//! status alone; and what the worker remembers of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::desired::Desired;
+use super::settings::Settings;
+use super::stage::Staged;
+use super::status::{self, Compared, Deployed};
+use super::trigger::Trigger;
+use super::worker::{Current, Worker};
+use super::{application, outcome, tracking};
+use crate::cluster::registry::{StepKind, Transaction};
+use crate::object::application::Application;
+use crate::object::{ApiError, ObjectKey, Revision};
+
+impl Worker {
+    /// Writes down what a sync would do.
+    pub(super) async fn compare(&mut self, desired: &Desired, transaction: &Transaction, staged: &Staged) {
+        let entries =
+            outcome::entries(&desired.rendered.documents, staged, |key| outcome::would_change(transaction, key));
+        let warnings = outcome::warnings(desired, staged);
+        let revisions = desired.revisions();
+        let keys = outcome::keys(desired, staged);
+        let shared = self.shared_with(&keys);
+        let live = self.shared.registry.snapshot();
+        let spec = self.spec.clone().unwrap_or_default();
+        self.write_status(|old, now| {
+            let compared = Compared {
+                kinds: live.kinds(),
+                commit: desired.commit(),
+                revisions: &revisions,
+                spec: &spec,
+                entries: &entries,
+                warnings: &warnings,
+                shared: &shared,
+                images: outcome::images(&desired.rendered.documents),
+                now,
+            };
+            status::compared(old, |key| live.get(key).map(|object| object.value()), &compared)
+        })
+        .await;
+        self.own(keys);
+        self.take_up(desired);
+    }
+
+    /// Which of the objects others declare too, in Argo CD's words.
+    pub(super) fn shared_with(&self, keys: &HashSet<ObjectKey>) -> Vec<String> {
+        let shared = keys.iter().filter_map(|key| {
+            let others = self.shared.hub.others(key, &self.inbox);
+            let list = others.join(", ");
+            let kind = key.kind.kind;
+            (!others.is_empty())
+                .then(|| format!("{kind}/{} is part of applications {} and {list}", key.name, self.name))
+        });
+        let mut shared: Vec<String> = shared.collect();
+        shared.sort();
+        shared
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of what a sync is made of comes together here")]
+    pub(super) async fn store(
+        &mut self,
+        desired: &Desired,
+        application: &Application,
+        settings: &Settings,
+        trigger: &Trigger,
+        started: Timestamp,
+        mut transaction: Transaction,
+        staged: &Staged,
+    ) -> Result<usize, ApiError> {
+        let documents = &desired.rendered.documents;
+        let results = outcome::results(&transaction, staged);
+        let changed = outcome::changed(&transaction);
+        let keys = outcome::keys(desired, staged);
+        // Both what was owned and what will be: a change that comes beside the commit is not lost.
+        self.own(keys.iter().cloned().chain(tracking::inventory(transaction.kinds(), &application.status)).collect());
+        let shared = self.shared_with(&keys);
+        let entries = outcome::entries(documents, staged, |_| false);
+        let warnings = outcome::warnings(desired, staged);
+        let revisions = desired.revisions();
+        let next = status::deployed(
+            &application.status,
+            |key| transaction.current(key),
+            |key| transaction.step(key).is_some(),
+            Deployed {
+                compared: Compared {
+                    kinds: transaction.kinds(),
+                    commit: desired.commit(),
+                    revisions: &revisions,
+                    spec: &application.spec,
+                    entries: &entries,
+                    warnings: &warnings,
+                    shared: &shared,
+                    images: outcome::images(documents),
+                    now: self.shared.registry.clock().now(),
+                },
+                operation: application.operation.as_ref(),
+                trigger,
+                started,
+                retries: i64::from(self.failures),
+                results,
+                history_limit: settings.history_limit,
+            },
+        );
+        application::set_status(&mut transaction, &self.key, &next)?;
+        if application.operation.is_some() {
+            application::end_operation(&mut transaction, &self.key)?;
+        }
+        // The revisions at which the objects are as this commit says.
+        let kept: Vec<(ObjectKey, Revision)> = transaction
+            .steps()
+            .filter(|step| step.kind == StepKind::Keep)
+            .filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision)))
+            .collect();
+        let written = transaction.commit().await?;
+        self.wrote(&written);
+        self.status = next;
+        self.take_up(desired);
+        let places = self.current.as_ref().map(|current| current.places.clone()).unwrap_or_default();
+        let written = written.iter().map(|object| (object.key.clone(), object.meta.revision));
+        for (key, revision) in written.chain(kept) {
+            if let Some(place) = places.get(&key) {
+                self.verified.insert(&documents[*place], revision);
+            }
+        }
+        self.own(keys);
+        self.count_verified();
+        Ok(changed)
+    }
+
+    fn count_verified(&mut self) {
+        let (before, now) = (self.counted, self.verified.len());
+        self.counted = now;
+        self.shared.verified.send_if_modified(|count| {
+            *count = (*count + now).saturating_sub(before);
+            now != before
+        });
+    }
+
+    /// From now on, what is desired is what the objects are held against.
+    pub(super) fn take_up(&mut self, desired: &Desired) {
+        let documents = desired.rendered.documents.iter().enumerate();
+        let places: HashMap<_, _> = documents.map(|(place, document)| (document.key.clone(), place)).collect();
+        self.verified.retain(|key| places.contains_key(key));
+        self.current = Some(Current { desired: desired.clone(), places: Arc::new(places) });
+    }
+}
