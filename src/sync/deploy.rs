@@ -262,6 +262,7 @@ impl Worker {
                 Wish::Compare => Pruning::Off,
             },
         );
+        let fingerprints = self.shared.fingerprints.clone();
         let work = move || {
             let live = registry.snapshot();
             let mut transaction = registry.begin(&stage::author(Some(desired.commit())));
@@ -273,6 +274,7 @@ impl Worker {
                 verified: Some(&verified),
                 settings: Some(&settings),
                 pruning,
+                fingerprints: Some(&fingerprints),
                 is_healing: false,
             };
             let staged = stage::stage(&mut transaction, &live, scope);

@@ -73,6 +73,7 @@ impl Worker {
                 verified: Some(&self.verified),
                 settings: Some(&settings),
                 pruning: Pruning::Off,
+                fingerprints: Some(&self.shared.fingerprints),
                 is_healing: true,
             };
             let staged = stage::stage(&mut transaction, &live, scope);

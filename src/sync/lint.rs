@@ -56,6 +56,7 @@ pub async fn lint(rendered: &Rendered, policies: &[Value]) -> Result<Linted, Api
         verified: None,
         settings: None,
         pruning: Pruning::Off,
+        fingerprints: None,
         is_healing: false,
     };
     let staged = stage::stage(&mut transaction, &registry.snapshot(), scope);

@@ -26,6 +26,7 @@ mod watching;
 mod cascade;
 mod deploy;
 mod desired;
+mod fingerprint;
 mod follow;
 mod guard;
 mod heal;

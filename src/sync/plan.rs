@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::fingerprint::Key;
 use super::guard::Pruning;
 use super::mirror::Commit;
 use super::render::Document;
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub settings: Option<&'a Settings>,
     /// Whether a sync would delete what git no longer has.
     pub pruning: Pruning,
+    /// As a sync would have them.
+    pub fingerprints: Option<&'a Key>,
     /// What is wrong with the documents already; with any, nothing is planned to be pruned, since a document that
     /// could not be read is not one that is gone.
     pub errors: Vec<SourceError>,
@@ -50,6 +53,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
             verified: None,
             settings: request.settings,
             pruning: Pruning::Approved,
+            fingerprints: request.fingerprints,
             is_healing: false,
         };
         stage::stage(&mut transaction, &live, scope);
@@ -67,6 +71,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         verified: None,
         settings: request.settings,
         pruning: request.pruning,
+        fingerprints: request.fingerprints,
         is_healing: false,
     };
     let mut staged = stage::stage(&mut transaction, &live, scope);

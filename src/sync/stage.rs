@@ -6,13 +6,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
+use super::fingerprint::Key;
 use super::guard::Pruning;
 use super::mirror::Commit;
 use super::render::Document;
 use super::settings::Settings;
 use super::{order, outcome, tracking};
 use crate::cluster::registry::{
-    Author, DeleteOptions, FieldValidation, Patch, Propagation, StepKind, Target, Transaction, WriteOptions,
+    Author, DeleteOptions, FieldValidation, Patch, Propagation, Step, StepKind, Target, Transaction, WriteOptions,
     asks_for_replacement,
 };
 use crate::cluster::store::Snapshot;
@@ -23,6 +24,8 @@ use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds, schema};
 
 /// Field manager of everything that comes from git.
 pub const MANAGER: &str = "windlass";
+/// On pod templates: a fingerprint of the ConfigMaps and Secrets in git that the pods read.
+pub const CONFIG_ANNOTATION: &str = "windlass.dev/config";
 /// `kubectl rollout history` shows it.
 pub const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 /// What the server fills in; a manifest that was exported from a cluster carries them.
@@ -54,6 +57,8 @@ pub struct Scope<'a> {
     pub settings: Option<&'a Settings>,
     /// Whether what git no longer has is deleted.
     pub pruning: Pruning,
+    /// Where workloads are to be rolled when configuration changes that is declared beside them.
+    pub fingerprints: Option<&'a Key>,
     /// Only what somebody changed is put back; no sync.
     pub is_healing: bool,
 }
@@ -190,8 +195,12 @@ fn apply_declared(
     adjust: impl Fn(&mut Value),
 ) -> Result<(), ApiError> {
     let key = &document.key;
+    let config = config_of(transaction, scope, document, live);
     let desired = |cause: Option<&str>| {
         let mut object = desired(scope.application, document, cause);
+        if let Some(config) = &config {
+            object["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION] = json!(config);
+        }
         adjust(&mut object);
         object
     };
@@ -215,6 +224,32 @@ fn apply_declared(
             let cause = commit.map(change_cause);
             apply_object(transaction, key, desired(cause.as_deref()))
         }
+    }
+}
+
+/// The fingerprint of the configuration that the pods of a workload read. A workload that was deployed without one, before
+/// there were any, gets it with the first change of that configuration: until then it need not be rolled.
+fn config_of(transaction: &Transaction, scope: &Scope, document: &Document, live: Option<&Value>) -> Option<String> {
+    let config = document.config()?;
+    let fingerprint = scope.fingerprints?.fingerprint(&config.digest);
+    let template = &document.object()["spec"]["template"]["metadata"]["annotations"];
+    if !(template.is_null() || template.is_object()) {
+        return None;
+    }
+    let has_none =
+        live.is_some_and(|live| live["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION].is_null());
+    let changes = || config.read.iter().any(|key| transaction.step(key).is_some_and(changes_content));
+    (!has_none || changes()).then_some(fingerprint)
+}
+
+/// Whether a step changes what pods see of a ConfigMap or Secret.
+fn changes_content(step: &Step) -> bool {
+    match (&step.before, &step.after) {
+        (Some(before), Some(after)) => {
+            let before = before.value();
+            ["data", "binaryData"].iter().any(|field| before[field] != after[field])
+        }
+        _ => true,
     }
 }
 

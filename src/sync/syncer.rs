@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use super::application;
 use super::blocking::blocking;
 use super::credentials;
+use super::fingerprint;
 use super::manager::Manager;
 use super::mirror::{FetchError, MirrorError, RepoLocation};
 use super::tool::Tools;
@@ -51,6 +52,8 @@ pub struct SyncConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
+    #[error("cannot keep the key that fingerprints of secrets are made with")]
+    Fingerprints(#[source] std::io::Error),
     #[error(transparent)]
     Repository(#[from] MirrorError),
     #[error("the Application {name} cannot be written: {source}")]
@@ -101,6 +104,7 @@ pub(super) struct Shared {
     pub slots: Semaphore,
     pub tool_slots: Semaphore,
     pub tools: Tools,
+    pub fingerprints: fingerprint::Key,
     /// Objects that are known to be as git says, of all Applications together.
     pub verified: watch::Sender<usize>,
 }
@@ -111,6 +115,7 @@ pub(super) struct Shared {
 /// When there is no repository, no branch, or the Application cannot be written.
 pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Result<Syncer, SyncError> {
     let tools = Tools::new(config.tools_path.clone());
+    let fingerprints = fingerprint::Key::open(&config.data_dir).map_err(SyncError::Fingerprints)?;
     let cluster = registry.clone();
     let options = PoolOptions {
         folder: config.data_dir.clone(),
@@ -130,8 +135,20 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
     let progress = watch::Sender::new(Progress::default());
     let (slots, tool_slots) = (Semaphore::new(AT_ONCE), Semaphore::new(TOOLS_AT_ONCE));
     let verified = watch::Sender::new(0);
-    let shared =
-        Arc::new(Shared { registry, config, branch, root, progress, pool, hub, slots, tool_slots, tools, verified });
+    let shared = Arc::new(Shared {
+        registry,
+        config,
+        branch,
+        root,
+        progress,
+        pool,
+        hub,
+        slots,
+        tool_slots,
+        tools,
+        fingerprints,
+        verified,
+    });
     tasks.spawn("sync-applications", Manager::new(shared.clone(), tasks.clone()).run());
     Ok(Syncer { shared, upstream })
 }

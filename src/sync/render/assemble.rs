@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::config::{self, Config};
 use super::locate;
 use super::manifest::{self, File, Manifest};
 use super::tree::{Entry, Folder};
@@ -27,6 +28,8 @@ pub struct Document {
     pub line: u32,
     source: Arc<File>,
     index: usize,
+    /// What the pods of a workload read of the ConfigMaps and Secrets that are declared beside it.
+    config: Option<Arc<Config>>,
 }
 
 /// Where the files of an Application stand, and what is taken of them.
@@ -80,7 +83,7 @@ impl Document {
         let found = &source.manifests[index];
         let namespace = if found.namespace.is_empty() { namespace } else { &found.namespace };
         let key = ObjectKey::new(kind, namespace, &*found.name);
-        Self { key, file: file.clone(), line: found.line, source: source.clone(), index }
+        Self { key, file: file.clone(), line: found.line, source: source.clone(), index, config: None }
     }
 
     /// The object as the file has it.
@@ -88,9 +91,17 @@ impl Document {
         &self.source.manifests[self.index].object
     }
 
-    /// Whether this is the very same text as `other`, wherever it stands. Never true by chance; may miss.
+    /// The configuration that is declared beside a workload and that its pods read.
+    pub fn config(&self) -> Option<&Config> {
+        self.config.as_deref()
+    }
+
+    /// Whether this is the very same text, with the same configuration, as `other`, wherever it stands. Never true by chance; may miss.
     pub fn same_source(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.source, &other.source) && self.index == other.index && self.key == other.key
+        Arc::ptr_eq(&self.source, &other.source)
+            && self.index == other.index
+            && self.key == other.key
+            && self.config == other.config
     }
 
     pub fn error(&self, message: impl Into<String>) -> SourceError {
@@ -159,6 +170,13 @@ impl Rendered {
         self.refuse_duplicates();
         self.sort();
         self.resolve(&Kinds::default());
+        self.attach_config();
+    }
+
+    fn attach_config(&mut self) {
+        for (place, config) in config::of(&self.documents) {
+            self.documents[place].config = Some(Arc::new(config));
+        }
     }
 
     /// Takes in the objects of unknown kinds that definitions among the documents or `cluster` have. The documents
@@ -251,6 +269,7 @@ impl Rendered {
         together.refuse_duplicates();
         together.sort();
         together.resolve(&Kinds::default());
+        together.attach_config();
         Arc::new(together)
     }
 

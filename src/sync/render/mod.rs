@@ -2,6 +2,7 @@
 //! is wrong with them at once, each with its file and line. Nothing that it reads is executed or followed.
 
 mod assemble;
+mod config;
 mod folder;
 mod locate;
 mod manifest;

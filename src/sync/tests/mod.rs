@@ -3,6 +3,7 @@
 mod applications;
 mod bad_input;
 mod bench;
+mod config;
 mod crashes;
 mod custom;
 mod follow;
