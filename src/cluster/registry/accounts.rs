@@ -57,7 +57,8 @@ fn mount_token(spec: &mut Value, volume: impl FnOnce() -> String) {
     let volume = volume();
     let mut mounted = false;
     for list in ["initContainers", "containers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
+        // By `get_mut`: an index would leave a null where there is no list.
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             let mounts = &mut container["volumeMounts"];
             if mounts.as_array().is_some_and(|all| all.iter().any(|mount| mount["mountPath"] == MOUNT_PATH)) {
                 continue;
@@ -115,6 +116,7 @@ mod tests {
 
         let plain = create("plain", json!({})).await.unwrap();
         assert_eq!(plain["spec"]["serviceAccountName"], "default");
+        assert!(!plain.to_string().contains("null"), "what was not given stays away: {plain}");
         let mount = &plain["spec"]["containers"][0]["volumeMounts"][0];
         assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&json!(MOUNT_PATH), &json!(true)));
         assert_eq!(mount["name"], plain["spec"]["volumes"][0]["name"]);

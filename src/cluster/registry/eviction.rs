@@ -100,7 +100,8 @@ impl Transaction {
         let left = status.disruptions_allowed - 1;
         object["status"]["disruptionsAllowed"] = json!(left);
         if left == 0 {
-            for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+            for condition in object["status"].get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten()
+            {
                 if condition["type"] == "DisruptionAllowed" {
                     condition["status"] = json!("False");
                     condition["reason"] = json!("InsufficientPods");

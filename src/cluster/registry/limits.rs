@@ -18,7 +18,7 @@ impl Transaction {
         for limit in self.limits_of(pod, "Container") {
             let mut set = Vec::new();
             for list in ["containers", "initContainers"] {
-                for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+                for container in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
                     set.extend(fill(container, &limit, list == "initContainers"));
                 }
             }

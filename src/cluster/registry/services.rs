@@ -286,7 +286,7 @@ fn allocate_ports(
     let mut taken: BTreeSet<u16> = in_use.ports.difference(&own.ports).copied().collect();
     // One port may be served for several protocols.
     let mut of_this: Vec<(u16, Value)> = Vec::new();
-    for (i, port) in spec["ports"].as_array_mut().into_iter().flatten().enumerate() {
+    for (i, port) in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         let Some(asked) = port["nodePort"].as_i64().filter(|p| *p != 0) else { continue };
         let field = format!("spec.ports[{i}].nodePort");
         let Some(number) = u16::try_from(asked).ok().filter(|p| range.node_ports.contains(p)) else {
@@ -301,7 +301,7 @@ fn allocate_ports(
         of_this.push((number, port["protocol"].clone()));
     }
     taken.extend(of_this.iter().map(|(number, _)| *number));
-    for (i, port) in spec["ports"].as_array_mut().into_iter().flatten().enumerate() {
+    for (i, port) in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         if unwanted || port["nodePort"].as_i64().is_some_and(|p| p != 0) {
             continue;
         }

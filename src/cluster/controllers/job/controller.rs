@@ -268,7 +268,8 @@ fn pod_for(new: &NewPod, template: &Value, claimant: &Claimant<'_>) -> Value {
         pod["metadata"]["labels"][INDEX] = json!(index.to_string());
         pod["spec"]["hostname"] = json!(format!("{job}-{index}"));
         for containers in ["initContainers", "containers"] {
-            pod["spec"][containers].as_array_mut().into_iter().flatten().for_each(name_index);
+            let all = pod["spec"].get_mut(containers).and_then(Value::as_array_mut);
+            all.into_iter().flatten().for_each(name_index);
         }
     }
     if let Some((counted, ignored)) = new.failures {
