@@ -75,6 +75,8 @@ pub struct ForwardRequest {
     pub pod: String,
     pub pod_uid: String,
     pub port: u16,
+    /// From within the pod's network, so that what listens on its loopback only is reached as well.
+    pub inside: bool,
 }
 
 /// Counters of a node and its containers at an instant; two of them make a rate.

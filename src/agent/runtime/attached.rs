@@ -11,19 +11,18 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
 use bollard::query_parameters::{AttachContainerOptions, ResizeContainerTTYOptions, StatsOptions};
-use futures::stream::BoxStream;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::docker::{Docker, SHORT, refusal, within};
-use super::session::{Connection, Control, Said, Sample, Session};
-use super::{Answer, RuntimeError};
+use super::session::{Connection, Control, Output, Said, Sample, Session};
+use super::{Answer, RuntimeError, inside, raw};
 use crate::streams::{Size, Wanted};
 
-/// How long a port of a pod may take to accept.
-const DIAL: Duration = Duration::from_secs(10);
 /// The engine knows a command's end a moment after its output has ended.
 const EXIT_ASKED: u32 = 40;
 const EXIT_PAUSE: Duration = Duration::from_millis(25);
@@ -46,12 +45,16 @@ pub(super) async fn exec(
         ..CreateExecOptions::default()
     };
     let exec = within(SHORT, docker.client.create_exec(id, options)).await?.id;
+    let control = Arc::new(OfExec { docker: docker.clone(), exec: exec.clone(), container: id.to_owned() });
+    if let (true, Some(socket)) = (wanted.tty, &docker.socket) {
+        let body = json!({"Detach": false, "Tty": true});
+        let opened = timeout(SHORT, raw::open(socket, &format!("/exec/{exec}/start"), &body)).await;
+        let (input, output) = opened.map_err(|_| RuntimeError::TimedOut { seconds: SHORT.as_secs() })??;
+        return Ok(Session { input, output, control });
+    }
     let start = StartExecOptions { tty: wanted.tty, ..StartExecOptions::default() };
     match within(SHORT, docker.client.start_exec(&exec, Some(start))).await? {
-        StartExecResults::Attached { output, input } => {
-            let control = Arc::new(OfExec { docker: docker.clone(), exec });
-            Ok(Session { input, output: said(output), control })
-        }
+        StartExecResults::Attached { output, input } => Ok(Session { input, output: said(output), control }),
         StartExecResults::Detached => {
             Err(RuntimeError::Refused { message: "the engine started the command without its streams".to_owned() })
         }
@@ -66,12 +69,23 @@ pub(super) async fn attach(docker: &Docker, id: &str, wanted: Wanted) -> Result<
         stderr: wanted.stderr,
         ..AttachContainerOptions::default()
     };
-    let attached = within(SHORT, docker.client.attach_container(id, Some(options))).await?;
-    let found = within(SHORT, docker.client.inspect_container(id, None)).await?;
-    let once = found.config.and_then(|config| config.stdin_once) == Some(true);
-    let input: Pin<Box<dyn AsyncWrite + Send>> = if once { attached.input } else { Box::pin(KeptOpen(attached.input)) };
+    let config = within(SHORT, docker.client.inspect_container(id, None)).await?.config.unwrap_or_default();
+    let (input, output) = match &docker.socket {
+        Some(socket) if config.tty == Some(true) => {
+            let path = format!("/containers/{id}/attach?stream=true&stdin={}&stdout=true", wanted.stdin);
+            timeout(SHORT, raw::open(socket, &path, &Value::Null))
+                .await
+                .map_err(|_| RuntimeError::TimedOut { seconds: SHORT.as_secs() })??
+        }
+        _ => {
+            let attached = within(SHORT, docker.client.attach_container(id, Some(options))).await?;
+            (attached.input, said(attached.output))
+        }
+    };
+    let once = config.stdin_once == Some(true);
+    let input: Pin<Box<dyn AsyncWrite + Send>> = if once { input } else { Box::pin(KeptOpen(input)) };
     let control = Arc::new(OfContainer { docker: docker.clone(), id: id.to_owned() });
-    Ok(Session { input, output: said(attached.output), control })
+    Ok(Session { input, output, control })
 }
 
 /// The input of a container that reads on when a client has no more to say. The engine takes the end of a client's
@@ -92,9 +106,7 @@ impl AsyncWrite for KeptOpen {
     }
 }
 
-fn said(
-    output: impl Stream<Item = Result<LogOutput, DockerError>> + Send + 'static,
-) -> BoxStream<'static, Result<Said, RuntimeError>> {
+fn said(output: impl Stream<Item = Result<LogOutput, DockerError>> + Send + 'static) -> Output {
     let sorted = output.try_filter_map(|piece| {
         future::ready(Ok(match piece {
             LogOutput::StdOut { message } | LogOutput::Console { message } => Some(Said::Output(message)),
@@ -108,6 +120,7 @@ fn said(
 struct OfExec {
     docker: Docker,
     exec: String,
+    container: String,
 }
 
 impl Control for OfExec {
@@ -139,6 +152,18 @@ impl Control for OfExec {
         }
         .boxed()
     }
+
+    fn abandon(&self) -> Answer<'_, ()> {
+        async move {
+            let seen = within(SHORT, self.docker.client.inspect_exec(&self.exec)).await?;
+            let pid = seen.pid.filter(|pid| *pid > 0 && seen.running == Some(true));
+            if let Some(pid) = pid.filter(|pid| inside::is_of(*pid, &self.container)) {
+                inside::kill(pid);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
 }
 
 struct OfContainer {
@@ -155,21 +180,47 @@ impl Control for OfContainer {
     fn exit(&self) -> Answer<'_, i32> {
         future::ready(Ok(0)).boxed()
     }
+
+    fn abandon(&self) -> Answer<'_, ()> {
+        future::ready(Ok(())).boxed()
+    }
 }
 
 pub(super) async fn dial(address: IpAddr, port: u16) -> Result<Box<dyn Connection>, RuntimeError> {
     let to = SocketAddr::from((address, port));
-    let failed = |why: String| RuntimeError::Refused { message: format!("dial tcp {to}: {why}") };
-    let connecting = tokio::time::timeout(DIAL, TcpStream::connect(to));
-    let stream = connecting.await.map_err(|_| failed("i/o timeout".to_owned()))?.map_err(|error| {
-        failed(match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
-            _ => format!("connect: {error}"),
-        })
-    })?;
+    let connecting = timeout(inside::DIAL, TcpStream::connect(to)).await;
+    let stream = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    stream.map(connected).map_err(|error| not_connected(to, &error))
+}
+
+fn connected(stream: TcpStream) -> Box<dyn Connection> {
     // Who is on the other side decides how much is one packet.
     let _ = stream.set_nodelay(true);
-    Ok(Box::new(stream))
+    Box::new(stream)
+}
+
+fn not_connected(to: SocketAddr, error: &io::Error) -> RuntimeError {
+    let why = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        io::ErrorKind::TimedOut => "i/o timeout".to_owned(),
+        _ => format!("connect: {error}"),
+    };
+    RuntimeError::Refused { message: format!("dial tcp {to}: {why}") }
+}
+
+pub(super) async fn dial_inside(
+    docker: &Docker,
+    sandbox: &str,
+    port: u16,
+) -> Result<Option<Box<dyn Connection>>, RuntimeError> {
+    let found = within(SHORT, docker.client.inspect_container(sandbox, None)).await?;
+    let pid = found.state.and_then(|state| state.pid).filter(|pid| *pid > 0);
+    let Some(pid) = pid.filter(|pid| docker.socket.is_some() && inside::is_of(*pid, sandbox)) else { return Ok(None) };
+    match inside::connect(pid, port).await {
+        Ok(stream) => Ok(Some(connected(stream))),
+        Err(inside::Refused::Outside) => Ok(None),
+        Err(inside::Refused::By(to, error)) => Err(not_connected(to, &error)),
+    }
 }
 
 pub(super) async fn sample(docker: &Docker, id: &str, now: Timestamp) -> Result<Option<Sample>, RuntimeError> {

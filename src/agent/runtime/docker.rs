@@ -29,6 +29,8 @@ use crate::streams::Wanted;
 pub(super) const SHORT: Duration = Duration::from_secs(20);
 /// Bound of a call that moves image data.
 const LONG: Duration = Duration::from_secs(900);
+/// Where an engine is that nothing else is said of.
+const SOCKET: &str = "/var/run/docker.sock";
 /// What is kept of a command's output.
 const MAX_OUTPUT: usize = 10 << 10;
 
@@ -36,6 +38,8 @@ const MAX_OUTPUT: usize = 10 << 10;
 #[derive(Clone, Debug)]
 pub struct Docker {
     pub(super) client: bollard::Docker,
+    /// Where the engine is, if it is at a Unix socket and so on this machine.
+    pub(super) socket: Option<PathBuf>,
 }
 
 impl Docker {
@@ -46,7 +50,11 @@ impl Docker {
     pub async fn connect() -> Result<Self, RuntimeError> {
         let client = bollard::Docker::connect_with_defaults().map_err(refusal)?;
         let client = within(SHORT, client.negotiate_version()).await?;
-        Ok(Self { client: client.with_timeout(LONG) })
+        let socket = match std::env::var("DOCKER_HOST") {
+            Ok(host) => host.strip_prefix("unix://").map(PathBuf::from),
+            Err(_) => Some(PathBuf::from(SOCKET)),
+        };
+        Ok(Self { client: client.with_timeout(LONG), socket })
     }
 
     /// Connects to the engine at a Unix socket.
@@ -56,7 +64,7 @@ impl Docker {
     pub async fn at_socket(path: &str) -> Result<Self, RuntimeError> {
         let client = bollard::Docker::connect_with_unix(path, LONG.as_secs(), bollard::API_DEFAULT_VERSION);
         let client = within(SHORT, client.map_err(refusal)?.negotiate_version()).await?;
-        Ok(Self { client })
+        Ok(Self { client, socket: Some(PathBuf::from(path)) })
     }
 }
 
@@ -271,6 +279,10 @@ impl Runtime for Docker {
 
     fn dial(&self, address: IpAddr, port: u16) -> Answer<'_, Box<dyn Connection>> {
         attached::dial(address, port).boxed()
+    }
+
+    fn dial_inside<'a>(&'a self, sandbox: &'a str, port: u16) -> Answer<'a, Option<Box<dyn Connection>>> {
+        attached::dial_inside(self, sandbox, port).boxed()
     }
 
     fn sample<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, Option<Sample>> {

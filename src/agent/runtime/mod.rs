@@ -7,7 +7,9 @@ mod container;
 mod create;
 pub mod docker;
 mod error;
+mod inside;
 mod pretend;
+mod raw;
 pub mod scripted;
 mod session;
 
@@ -68,14 +70,18 @@ pub trait Runtime: Send + Sync + 'static {
     /// Runs a command in a container until it ends; output beyond a bound is dropped.
     fn exec<'a>(&'a self, id: &'a str, command: &'a [String], timeout: Duration) -> Answer<'a, ExecOutput>;
 
-    /// Starts a command in a container and gives its streams. Who drops them lets go of the command.
+    /// Starts a command in a container and gives its streams. Who leaves before its end says so by `Control::abandon`.
     fn exec_attached<'a>(&'a self, id: &'a str, command: &'a [String], wanted: Wanted) -> Answer<'a, Session>;
 
     /// Gives the streams of the container's own process, from now on.
     fn attach<'a>(&'a self, id: &'a str, wanted: Wanted) -> Answer<'a, Session>;
 
-    /// Connects to a port in the network of a pod that has this address.
+    /// Connects to a port of a pod at its address.
     fn dial(&self, address: IpAddr, port: u16) -> Answer<'_, Box<dyn Connection>>;
+
+    /// Connects to a port of the pod that this sandbox is of, from within its network: what listens on the pod's
+    /// loopback only is reached too. `None` when its network cannot be entered from here.
+    fn dial_inside<'a>(&'a self, sandbox: &'a str, port: u16) -> Answer<'a, Option<Box<dyn Connection>>>;
 
     /// What a container has used; `None` when it does not run.
     fn sample<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, Option<Sample>>;

@@ -40,6 +40,11 @@ impl Control for Pretended {
         let code = *self.exit.lock().unwrap_or_else(PoisonError::into_inner);
         future::ready(Ok(code)).boxed()
     }
+
+    fn abandon(&self) -> Answer<'_, ()> {
+        // A pretended program ends with its streams.
+        future::ready(Ok(())).boxed()
+    }
 }
 
 /// Runs `command`: `echo WORDS`, `err WORDS` (to standard error), `cat`, `exit CODE`, `size` (of the terminal,

@@ -18,11 +18,14 @@ pub enum Said {
     Errors(Bytes),
 }
 
+/// A process's output, piece by piece.
+pub type Output = BoxStream<'static, Result<Said, RuntimeError>>;
+
 pub struct Session {
     /// Shut down, it is the end of the process's input.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     /// Ends when the process has closed its output, which most do by ending.
-    pub output: BoxStream<'static, Result<Said, RuntimeError>>,
+    pub output: Output,
     pub control: Arc<dyn Control>,
 }
 
@@ -38,6 +41,9 @@ pub trait Control: Send + Sync {
 
     /// The exit code, asked for once the output has ended. 0 for a container that was attached to.
     fn exit(&self) -> Answer<'_, i32>;
+
+    /// The client has gone: a command that was started for it is ended, a container that was attached to goes on.
+    fn abandon(&self) -> Answer<'_, ()>;
 }
 
 /// A byte stream to a port of a pod.

@@ -36,11 +36,14 @@ pub fn attempts(of_pod: Vec<Container>, container: &str) -> Vec<Container> {
     attempts
 }
 
+/// The container that holds the network of a pod.
+pub fn sandbox(of_pod: &[Container]) -> Option<&Container> {
+    of_pod.iter().filter(|c| labels::is_sandbox(c) && c.is_running()).max_by_key(|c| c.created)
+}
+
 /// Where the ports of a pod are: the address of its sandbox, or this machine for a pod in its network.
-pub fn address(of_pod: &[Container]) -> Option<IpAddr> {
-    let sandboxes = of_pod.iter().filter(|c| labels::is_sandbox(c) && c.is_running());
-    let sandbox = sandboxes.max_by_key(|c| c.created)?;
-    Some(sandbox.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+pub fn address(sandbox: &Container) -> IpAddr {
+    sandbox.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 /// The engine's failure, as what a client is told.

@@ -1,6 +1,5 @@
 //! Takes requests apart and hands each to what answers it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -8,9 +7,9 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 
 use super::{find, forward, logs, measure, session};
-use crate::agent::runtime::Runtime;
+use crate::agent::runtime::{Connection, Runtime};
 use crate::object::Clock;
-use crate::streams::{AttachRequest, ExecRequest, Handler, Refusal, Request, Target, Work};
+use crate::streams::{AttachRequest, ExecRequest, ForwardRequest, Handler, Refusal, Request, Target, Work};
 
 /// The answering side of one agent.
 #[derive(Clone)]
@@ -29,15 +28,7 @@ impl Handler for Streams {
                 Request::Exec(request) => this.exec(request).await,
                 Request::Attach(request) => this.attach(request).await,
                 Request::Forward(request) => {
-                    let target = Target {
-                        namespace: request.namespace,
-                        pod: request.pod,
-                        pod_uid: request.pod_uid,
-                        container: String::new(),
-                    };
-                    let address = this.address(&target).await?;
-                    let connection = this.runtime.dial(address, request.port).await;
-                    let connection = connection.map_err(|error| find::failed(&error))?;
+                    let connection = this.connect(request).await?;
                     Ok(work(move |pair| forward::carry(connection, pair)))
                 }
                 Request::Measure => {
@@ -93,11 +84,23 @@ impl Streams {
         Ok(attempts.into_iter().next_back().filter(|c| c.is_running()).map(|c| c.id))
     }
 
-    async fn address(&self, target: &Target) -> Result<IpAddr, Refusal> {
-        let all = find::of_pod(self.runtime.as_ref(), &self.agent_id, target).await;
+    async fn connect(&self, request: ForwardRequest) -> Result<Box<dyn Connection>, Refusal> {
+        let ForwardRequest { namespace, pod, pod_uid, port, inside } = request;
+        let target = Target { namespace, pod, pod_uid, container: String::new() };
+        let all = find::of_pod(self.runtime.as_ref(), &self.agent_id, &target).await;
         let all = all.map_err(|error| find::failed(&error))?;
         let missing = || internal(format!("sandbox for pod \"{}_{}\" is not running", target.pod, target.namespace));
-        find::address(&all).ok_or_else(missing)
+        let sandbox = find::sandbox(&all).ok_or_else(missing)?;
+        let connected = match inside {
+            true => self.runtime.dial_inside(&sandbox.id, port).await,
+            false => Ok(None),
+        };
+        let connected = match connected {
+            Ok(None) => self.runtime.dial(find::address(sandbox), port).await,
+            Ok(Some(connection)) => Ok(connection),
+            Err(error) => Err(error),
+        };
+        connected.map_err(|error| find::failed(&error))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Carries a process's streams: input and sizes to it, output and its exit code from it. Ends when the process does
-//! or when the client has gone; a process that outlives its client has lost its input and output, as under a kubelet.
+//! or when the client has gone, which ends a command that was started for it.
 
 use std::pin::Pin;
 
@@ -32,7 +32,12 @@ pub async fn carry(session: Session, wanted: Wanted, pair: StreamPair) {
     let input = wanted.stdin.then_some(input);
     let ended = tokio::select! {
         ended = saying => ended,
-        () = feed(receiver, input, control.as_ref(), &sender) => return,
+        () = feed(receiver, input, control.as_ref(), &sender) => {
+            if let Err(error) = control.abandon().await {
+                tracing::debug!(%error, "a command outlives its client");
+            }
+            return;
+        }
     };
     sender.send(Message::Ended(ended)).await;
 }

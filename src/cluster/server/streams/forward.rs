@@ -70,6 +70,7 @@ pub async fn serve(server: &Server, key: &ObjectKey, request: Request) -> Result
             pod: key.name.clone(),
             pod_uid: object.meta.uid.clone(),
             port: 0,
+            inside: true,
         },
     };
     let ports = ports(&Parameters::of(request.uri())?)?;

@@ -56,6 +56,7 @@ pub async fn serve(
             pod: named.name.clone(),
             pod_uid: object.meta.uid.clone(),
             port,
+            inside: false,
         };
         (Box::new(through(server, &node, forward).await?), format!("{}:{port}", named.name))
     } else {
@@ -96,7 +97,9 @@ async fn through(server: &Server, node: &str, forward: ForwardRequest) -> Result
 async fn to_endpoint(server: &Server, endpoint: Endpoint) -> Result<Box<dyn Pipe>, ApiError> {
     let Endpoint { address, port, pod } = endpoint;
     if let Some((node, namespace, pod, pod_uid)) = pod {
-        return Ok(Box::new(through(server, &node, ForwardRequest { namespace, pod, pod_uid, port }).await?));
+        return Ok(Box::new(
+            through(server, &node, ForwardRequest { namespace, pod, pod_uid, port, inside: false }).await?,
+        ));
     }
     if !target::may_be_reached(address) {
         return Err(ApiError::bad_request("address not allowed"));
