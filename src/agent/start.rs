@@ -1,5 +1,6 @@
 //! Puts the parts of an agent together and starts them.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ pub struct AgentHandle {
     streams: Streams,
     registered: watch::Receiver<bool>,
     health: Health,
+    gateway: Option<IpAddr>,
+    address: Option<IpAddr>,
 }
 
 impl Agent {
@@ -70,6 +73,7 @@ impl Agent {
             bridge.open().await?;
         }
         let facts = node::facts(engine, control_plane);
+        let (gateway, address) = (network.then_some(pod_network.gateway), facts.address);
         let events = Recorder::start(client.clone(), node_name.clone(), clock, tasks);
         let bridge = network.then_some(bridge);
         let proxy = Proxy::start(&client, bridge.clone().map(|bridge| (bridge, pod_network.clone())), tasks);
@@ -103,7 +107,7 @@ impl Agent {
         tasks.spawn("volumes", volumes::reclaim::run(context.clone()));
         tasks.spawn("pods", Pods::run(context, tasks.clone()));
         let streams = Streams { runtime, agent_id, clock };
-        Ok(AgentHandle { streams, registered: registered_seen, health: health_seen })
+        Ok(AgentHandle { streams, registered: registered_seen, health: health_seen, gateway, address })
     }
 }
 
@@ -121,6 +125,16 @@ impl AgentHandle {
     /// The id that this agent's containers and rules carry.
     pub fn id(&self) -> &str {
         &self.streams.agent_id
+    }
+
+    /// This machine's address on the bridge of the pods, which nobody but them can reach. `None` without one.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        self.gateway
+    }
+
+    /// The address that this machine would speak from to another one.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Waits until the API has the node.

@@ -2,6 +2,7 @@
 //! for `main`, for the demo and for tests alike, on any port.
 
 mod config;
+mod door;
 mod node;
 mod start;
 

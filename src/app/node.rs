@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::door::Door;
 use crate::agent::runtime::Runtime;
 use crate::agent::streams::{DialError, Dialer, Pipe};
 use crate::agent::{self, Agent, AgentConfig, TeardownError};
@@ -41,7 +42,7 @@ impl LocalNode {
     }
 
     /// Starts the agent, and tries again for as long as the engine or the kernel refuses.
-    pub(super) async fn run_agent(self: Arc<Self>, start: Start, tasks: Tasks) {
+    pub(super) async fn run_agent(self: Arc<Self>, start: Start, door: Door, tasks: Tasks) {
         let mut pause = Duration::from_millis(500);
         loop {
             let config = AgentConfig {
@@ -56,7 +57,8 @@ impl LocalNode {
             match Agent::start(config, &tasks).await {
                 Ok(handle) => {
                     let dialer = InProcess { links: start.links, node_name: self.name.clone() };
-                    return handle.connect(Arc::new(dialer), &tasks);
+                    handle.connect(Arc::new(dialer), &tasks);
+                    return door.open(&handle, &tasks).await;
                 }
                 Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the agent cannot start yet"),
             }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::config::{Config, Repo, Storage};
+use super::door::Door;
 use super::node::{LocalNode, Start};
 use crate::cluster::registry::{self, Registry};
 use crate::cluster::server::{self, Api, AuditLog, Identity, Links, Metrics, pki};
@@ -130,6 +131,7 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     let mut names = server::names_of(address, &config.node_name);
     names.push(registry.services().first().to_string());
     let tls = authority.server_config(&names, now)?;
+    let door = Door { registry: registry.clone(), tls: tls.clone(), router: router.clone(), address };
     server::serve(listener, tls, router.clone(), tasks);
 
     let kubeconfig = config.data_dir.join("kubeconfig");
@@ -144,10 +146,10 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     .write(&kubeconfig)
     .map_err(|source| StartError::Kubeconfig { path: kubeconfig.clone(), source })?;
 
-    let service = server::in_process(router, Identity::node(&config.node_name));
+    let service = server::in_process(router, Identity::node(&config.node_name), "windlass-agent");
     let client = kube::Client::new(service, "default");
     let start = Start { client, clock, network: config.network, links };
-    tasks.spawn_once("agent start", node.clone().run_agent(start, tasks.clone()));
+    tasks.spawn_once("agent start", node.clone().run_agent(start, door, tasks.clone()));
     ready.send_replace(true);
     Ok(Running { address, kubeconfig, registry, syncer, node, store, tasks: tasks.clone() })
 }

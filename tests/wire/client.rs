@@ -71,13 +71,13 @@ impl Client {
         let metrics = Metrics::default();
         let api = Api { registry, nodes, metrics, tokens, audit: None, ready: is_ready, tasks: tasks.clone() };
         let open = router(api, Router::new());
-        let admin = in_process(open.clone(), Identity::admin("golden"));
+        let admin = in_process(open.clone(), Identity::admin("golden"), "golden");
         let mut client = Self { router: admin, clock, _tasks: tasks, _ready: ready };
         for name in ["golden", "gtab", "gwatch", "gsel"] {
             client.create("/api/v1/namespaces", &json!({"metadata": {"name": name}})).await;
         }
         client.router = match identity {
-            Some(identity) => in_process(open, identity),
+            Some(identity) => in_process(open, identity, "golden"),
             None => open,
         };
         client

@@ -189,7 +189,7 @@ impl Rules {
             return true;
         }
         if let Some((bridge, network)) = &self.place {
-            let text = rules::replace(&bridge.table(), &network.bridge, &network.subnet, &table);
+            let text = rules::replace(&bridge.table(), network, &table);
             if let Err(error) = nft::apply(&text).await {
                 tracing::error!(%error, "the rules of the Services could not be written, will be tried again");
                 return false;

@@ -1,19 +1,21 @@
 //! Writes a table of Services as nftables rules: one text, one transaction. Pure.
 //!
-//! Three things beside the plain translation of addresses:
+//! Four things beside the plain translation of addresses:
 //! a connection from a pod to a pod over a Service is masqueraded, because the answer would otherwise go straight over
 //! the bridge and never be translated back (bridged packets need not pass the host's rules); one from 127.0.0.1 is
 //! masqueraded because pods cannot answer that address; and pods must not reach the host's loopback, which the route
-//! for the latter would otherwise allow.
+//! for the latter would otherwise allow, nor others what the host serves to pods at its address on the bridge.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use super::table::{Front, Protocol, Table};
+use crate::agent::runtime::Network;
 
 /// The whole table, in place of whatever it held before.
-pub fn replace(name: &str, bridge: &str, subnet: &str, table: &Table) -> String {
+pub fn replace(name: &str, network: &Network, table: &Table) -> String {
+    let Network { bridge, subnet, gateway, .. } = network;
     let mut out = format!("add table ip {name}\ndelete table ip {name}\ntable ip {name} {{\n");
     let served = || table.fronts.iter().enumerate().filter(|(_, front)| !front.backends.is_empty());
     let refused = || table.fronts.iter().filter(|front| front.backends.is_empty());
@@ -70,6 +72,7 @@ pub fn replace(name: &str, bridge: &str, subnet: &str, table: &Table) -> String 
   chain filter-input {{
     type filter hook input priority -10; policy accept
     iifname \"{bridge}\" ip daddr 127.0.0.0/8 ct state new drop
+    iifname != {{ \"lo\", \"{bridge}\" }} ip daddr {gateway} ct state new drop
     jump refuse
   }}
 }}
@@ -122,6 +125,11 @@ fn comment(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn network() -> Network {
+        let gateway = Ipv4Addr::new(10, 88, 0, 1).into();
+        Network { name: "windlass".into(), bridge: "wl0".into(), subnet: "10.88.0.0/16".into(), gateway }
+    }
+
     fn front(name: &str, backends: &[u8]) -> Front {
         Front {
             name: name.into(),
@@ -136,8 +144,7 @@ mod tests {
 
     #[test]
     fn a_service_is_spread_over_its_backends() {
-        let text =
-            replace("windlass", "wl0", "10.88.0.0/16", &Table { fronts: vec![front("default/web:http", &[2, 3])] });
+        let text = replace("windlass", &network(), &Table { fronts: vec![front("default/web:http", &[2, 3])] });
         for line in [
             "10.96.0.10 . tcp . 80 : goto service-0",
             "tcp . 30080 : goto service-0",
@@ -150,9 +157,9 @@ mod tests {
     #[test]
     fn a_service_without_backends_is_refused_and_a_doubled_address_is_used_once() {
         let fronts = vec![front("a/a:", &[2]), front("b/b:", &[])];
-        let text = replace("windlass", "wl0", "10.88.0.0/16", &Table { fronts });
+        let text = replace("windlass", &network(), &Table { fronts });
         assert!(!text.contains("set refused { type ipv4_addr . inet_proto . inet_service; elements"), "{text}");
-        let text = replace("windlass", "wl0", "10.88.0.0/16", &Table { fronts: vec![front("b/b:", &[])] });
+        let text = replace("windlass", &network(), &Table { fronts: vec![front("b/b:", &[])] });
         assert!(text.contains("elements = { 10.96.0.10 . tcp . 80 }"), "{text}");
     }
 

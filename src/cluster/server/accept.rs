@@ -41,6 +41,10 @@ impl<'a> MediaRange<'a> {
         self.parameters.iter().find(|(k, _)| *k == name).map_or("", |(_, v)| v)
     }
 
+    fn is_yaml(&self) -> bool {
+        self.essence == "application/yaml"
+    }
+
     fn takes_json(&self) -> bool {
         matches!(self.essence, "application/json" | "application/*" | "*/*" | "")
     }
@@ -72,10 +76,27 @@ pub fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     if !headers.contains_key(ACCEPT) {
         return Ok(Form::Plain);
     }
-    if !ranges(headers).any(|range| range.takes_json()) {
+    let is_served = |range: &MediaRange<'_>| range.takes_json() || range.is_yaml();
+    if !ranges(headers).any(|range| is_served(&range)) {
         return Err(no_representation());
     }
-    ranges(headers).filter(MediaRange::takes_json).find_map(|r| form_of(&r)).ok_or_else(not_acceptable)
+    ranges(headers).filter(is_served).find_map(|r| form_of(&r)).ok_or_else(not_acceptable)
+}
+
+/// Events cannot be written as YAML.
+///
+/// # Errors
+/// `NotAcceptable`.
+pub fn watch_form(headers: &HeaderMap) -> Result<Form, ApiError> {
+    if wants_yaml(headers) {
+        return Err(no_representation());
+    }
+    form(headers)
+}
+
+/// Whether the first encoding that can be served is YAML; answers are written as JSON first in any case.
+pub fn wants_yaml(headers: &HeaderMap) -> bool {
+    ranges(headers).find(|range| range.takes_json() || range.is_yaml()).is_some_and(|range| range.is_yaml())
 }
 
 fn form_of(range: &MediaRange<'_>) -> Option<Form> {
@@ -126,6 +147,7 @@ mod tests {
             ("application/vnd.kubernetes.protobuf, */*", Some(Form::Plain)),
             ("application/vnd.kubernetes.protobuf,application/json", Some(Form::Plain)),
             ("*/*", Some(Form::Plain)),
+            ("application/yaml", Some(Form::Plain)),
             ("text/html", None),
         ];
         for (header, want) in cases {

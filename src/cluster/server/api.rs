@@ -8,7 +8,8 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::Method;
+use http::header::USER_AGENT;
+use http::{HeaderValue, Method};
 use tokio_util::sync::CancellationToken;
 
 use super::audit::AuditLog;
@@ -17,9 +18,11 @@ use super::metrics::Metrics;
 use super::nodes::NodeStreams;
 use super::pages::Pages;
 use super::path::Attributes;
+use super::present::Presentation;
 use super::{answer, compress, discovery, health, metrics, objects, openapi, review};
 use crate::cluster::registry::Registry;
 use crate::object::ApiError;
+use crate::object::kinds::Subresource;
 use crate::tasks::Tasks;
 
 /// What the API is built from.
@@ -71,19 +74,19 @@ pub fn router(api: Api, extra: Router) -> Router {
     });
     let own = Router::new()
         .route("/healthz", get(health::alive))
+        .route("/healthz/{check}", get(health::check))
         .route("/livez", get(health::alive))
+        .route("/livez/{check}", get(health::check))
         .route("/readyz", get(health::ready))
+        .route("/readyz/{check}", get(health::check))
         .route("/version", get(health::version))
+        .route("/version/", get(health::version))
         .route("/metrics", get(metrics::serve))
         .route("/openapi/v2", get(openapi::v2))
         .route("/openapi/v3", get(openapi::index))
         .route("/openapi/v3/{*path}", get(openapi::document))
         .route("/", get(discovery::paths))
-        .route("/api", get(discovery::core))
-        .route("/apis", get(discovery::groups))
-        .route("/apis/{group}", get(discovery::group))
-        .route("/api/{version}", get(discovery::core_resources))
-        .route("/apis/{group}/{version}", get(discovery::resources))
+        .merge(discovery::routes())
         .merge(review::routes())
         .method_not_allowed_fallback(|| async { answer::method_not_allowed() })
         .fallback(objects::serve)
@@ -91,9 +94,14 @@ pub fn router(api: Api, extra: Router) -> Router {
     extra.merge(own).layer(middleware::from_fn_with_state(server, guard)).layer(compress::layer())
 }
 
-/// The same API for a client in this process, which acts as `identity`: a `kube::Client` takes it as its service.
-pub fn in_process(router: Router, identity: Identity) -> Router {
-    router.layer(axum::Extension(identity))
+/// The same API for a client in this process, which acts as `identity` and calls itself `agent`: a `kube::Client` takes
+/// it as its service.
+pub fn in_process(router: Router, identity: Identity, agent: &'static str) -> Router {
+    let agent = HeaderValue::from_static(agent);
+    router.layer(axum::Extension(identity)).layer(middleware::from_fn(move |mut request: Request, next: Next| {
+        request.headers_mut().entry(USER_AGENT).or_insert(agent.clone());
+        next.run(request)
+    }))
 }
 
 /// Finds out who asks, authorises the request, answers it, and counts it.
@@ -106,10 +114,14 @@ async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Ne
     let noted = noted.map(|log| (log, AuditLog::received(&request, &attributes, clock.now())));
     let admitted = admitted(&server, &mut request, &attributes);
     let identity = request.extensions().get::<Identity>().cloned();
+    let presentation = Presentation::of(&request);
     let mut response = match admitted {
         Ok(()) => answer::warn(next.run(request).await, &attributes.warnings()),
         Err(error) => error.into_response(),
     };
+    if attributes.verb != "watch" && attributes.subresource != Subresource::Proxy.as_str() {
+        response = presentation.apply(response).await;
+    }
     if let Some((log, received)) = noted {
         log.answered(received, identity.as_ref(), response.status(), clock.now()).await;
     }

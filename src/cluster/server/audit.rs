@@ -63,9 +63,11 @@ impl AuditLog {
     pub fn received(request: &Request, attributes: &Attributes, at: Timestamp) -> Received {
         let agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
+        // Over HTTP/2 the URI has the server's name as well.
+        let asked = request.uri().path_and_query().map_or("", |path| path.as_str());
         let mut entry = json!({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata",
             "auditID": uuid::Uuid::new_v4().to_string(), "stage": "ResponseComplete",
-            "requestURI": request.uri().to_string(), "verb": attributes.verb, "userAgent": agent,
+            "requestURI": asked, "verb": attributes.verb, "userAgent": agent,
             "sourceIPs": peer.into_iter().collect::<Vec<_>>(), "requestReceivedTimestamp": at.to_string()});
         if !attributes.resource.is_empty() {
             let parts = [

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use base64::Engine;
 use http::header::{CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -179,11 +181,25 @@ pub async fn paths(State(server): State<Arc<Server>>, headers: HeaderMap) -> Res
 const FIXED: [&str; 9] =
     ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
 
-pub async fn core(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+/// Client libraries ask with a `/` at the end.
+pub fn routes() -> Router<Arc<Server>> {
+    let mut router = Router::new();
+    for end in ["", "/"] {
+        router = router
+            .route(&format!("/api{end}"), get(core))
+            .route(&format!("/apis{end}"), get(groups))
+            .route(&format!("/apis/{{group}}{end}"), get(group))
+            .route(&format!("/api/{{version}}{end}"), get(core_resources))
+            .route(&format!("/apis/{{group}}/{{version}}{end}"), get(resources));
+    }
+    router
+}
+
+async fn core(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
     root(server.registry.snapshot().kinds(), &headers, |gv| gv.group.is_empty(), |_, headers| legacy_core(headers))
 }
 
-pub async fn groups(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+async fn groups(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
     root(server.registry.snapshot().kinds(), &headers, |gv| !gv.group.is_empty(), |kinds, _| legacy_groups(kinds))
 }
 
@@ -271,7 +287,7 @@ fn legacy_group(kinds: &Kinds, name: &str) -> Value {
     json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
 }
 
-pub async fn group(State(server): State<Arc<Server>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn group(State(server): State<Arc<Server>>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let snapshot = server.registry.snapshot();
     let kinds = snapshot.kinds();
     if !group_versions(kinds).iter().any(|gv| gv.group == name) {
@@ -283,7 +299,7 @@ pub async fn group(State(server): State<Arc<Server>>, Path(name): Path<String>, 
     cacheable(&headers, "application/json", &group)
 }
 
-pub async fn core_resources(
+async fn core_resources(
     State(server): State<Arc<Server>>,
     Path(version): Path<String>,
     headers: HeaderMap,
@@ -291,7 +307,7 @@ pub async fn core_resources(
     legacy_resources(server.registry.snapshot().kinds(), "", &version, &headers)
 }
 
-pub async fn resources(
+async fn resources(
     State(server): State<Arc<Server>>,
     Path((group, version)): Path<(String, String)>,
     headers: HeaderMap,

@@ -22,6 +22,7 @@ mod options;
 mod pages;
 mod path;
 pub mod pki;
+mod present;
 mod protobuf;
 mod query;
 mod review;

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::accept::{Form, form};
+use super::accept::{Form, form, watch_form};
 use super::api::Server;
 use super::fields::Filter;
 use super::path::Attributes;
@@ -101,7 +101,7 @@ fn read(server: &Server, kind: &'static Kind, at: &Attributes, request: &Request
     let fields = fields_of(at, fields);
     let filter = Filter::new(snapshot.kinds().describe(views::stored(kind)), &at.namespace, labels, fields)?;
     if query.watch {
-        return watch::answer(server, kind, filter, &query, form);
+        return watch::answer(server, kind, filter, &query, watch_form(request.headers())?);
     }
     let page = server.pages.page(snapshot.clone(), kind, &filter, &query)?;
     Ok(list::answer(described, page, form, query.include_object, server.registry.clock().now()))

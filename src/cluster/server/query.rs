@@ -131,21 +131,37 @@ impl ListQuery {
 
     fn check(&self, parameters: &Parameters) -> Result<(), ApiError> {
         let matching = parameters.text("resourceVersionMatch");
-        let forbidden = |why| Wrong { field: "resourceVersionMatch", what: What::Forbidden(why) };
+        let wrong_match = |what| Wrong { field: "resourceVersionMatch", what };
+        let forbidden = |why| wrong_match(What::Forbidden(why));
+        let unsupported = |given: &str, supported| wrong_match(What::Unsupported(format!("{given:?}"), supported));
+        let says_initial_events = parameters.has("sendInitialEvents");
         let mut wrong = Vec::new();
-        if self.send_initial_events && matching != Some("NotOlderThan") {
-            wrong.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
-        } else if self.watch && matching.is_some() && !self.send_initial_events {
-            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            wrong.push(forbidden(why));
-            if let Some(other) = matching.filter(|m| *m != "NotOlderThan") {
-                let what = What::Unsupported(format!("{other:?}"), "\"NotOlderThan\"");
-                wrong.push(Wrong { field: "resourceVersionMatch", what });
+        if let Some(given) = matching {
+            if self.watch && !says_initial_events {
+                wrong.push(forbidden(
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ));
+            } else if !self.watch && self.revision.is_none() {
+                wrong.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
             }
-        } else if !self.watch && matching.is_some() && self.revision.is_none() {
-            wrong.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
-        } else if self.exact && self.revision == Some(Revision(0)) {
-            wrong.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+            if self.continue_token.is_some() {
+                wrong.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+            }
+            match given {
+                "NotOlderThan" => {}
+                "Exact" if !self.watch && self.revision == Some(Revision(0)) => {
+                    wrong.push(forbidden("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+                }
+                "Exact" if !self.watch => {}
+                other if self.watch => wrong.push(unsupported(other, "\"NotOlderThan\"")),
+                other => wrong.push(unsupported(other, "\"Exact\", \"NotOlderThan\", \"\"")),
+            }
+        }
+        if says_initial_events && !self.watch {
+            let what = What::Forbidden("sendInitialEvents is forbidden for list");
+            wrong.push(Wrong { field: "sendInitialEvents", what });
+        } else if says_initial_events && matching != Some("NotOlderThan") {
+            wrong.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
         }
         if wrong.is_empty() { Ok(()) } else { Err(invalid("ListOptions", &wrong)) }
     }
