@@ -228,13 +228,18 @@ pub struct RollbackArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  windlass sync")]
+#[command(
+    after_help = "Examples:\n  windlass sync\n  windlass sync --plan 138f042477a5\n  windlass sync --approve 3f2a91c"
+)]
 pub struct SyncArgs {
     #[command(flatten)]
     pub connection: Connection,
     /// Seconds to wait for the sync to end; 0 asks and does not wait
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub timeout: u64,
+    /// Carry out this plan, as `windlass diff` showed it, or nothing
+    #[arg(long, value_name = "ID")]
+    pub plan: Option<String>,
     /// Delete what this commit no longer has, also where that is held back: the commit that is to be deployed
     #[arg(long, value_name = "COMMIT")]
     pub approve: Option<String>,

@@ -11,11 +11,12 @@ use serde_json::json;
 use super::args::{Global, SyncArgs};
 use super::client;
 use super::output::{Paint, plain, short, show};
-use crate::object::application::{APPROVE_ANNOTATION, Application, REFRESH_ANNOTATION};
+use crate::object::application::{APPROVE_ANNOTATION, Application, PLAN_INFO, REFRESH_ANNOTATION};
 
 pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
-    let name = client::application(&client, &args.connection).await?.metadata.name.unwrap_or_default();
+    let application = client::application(&client, &args.connection).await?;
+    let name = application.metadata.name.clone().unwrap_or_default();
     let api = client::applications(&client);
     let mut ask = json!({"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}});
     if let Some(commit) = &args.approve {
@@ -23,6 +24,14 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
             bail!("--approve {commit}: give the commit's id, in full or its first seven characters at least");
         }
         ask["metadata"]["annotations"][APPROVE_ANNOTATION] = json!(commit.to_lowercase());
+    }
+    let automated = application.spec.sync_policy.automation();
+    // One that does not sync by itself would only be compared.
+    if args.plan.is_some() || automated.is_none() {
+        let info: Vec<_> = args.plan.iter().map(|id| json!({"name": PLAN_INFO, "value": id})).collect();
+        let prune = automated.is_none_or(|automated| automated.prune);
+        ask["operation"] =
+            json!({"sync": {"prune": prune}, "info": info, "initiatedBy": {"username": "windlass sync"}});
     }
     let asked = api.patch(&name, &PatchParams::default(), &Patch::Merge(ask)).await;
     let asked = asked.with_context(|| format!("cannot ask Application {name:?} to sync"))?;
@@ -38,6 +47,7 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
         while let Some(event) = events.try_next().await? {
             if let WatchEvent::Modified(object) = event
                 && object.metadata.annotations.iter().flatten().all(|(key, _)| key != REFRESH_ANNOTATION)
+                && object.data["operation"].is_null()
             {
                 return Ok(serde_json::from_value::<Application>(serde_json::to_value(object)?)?);
             }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::fields::Element;
@@ -28,9 +30,22 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 pub const HIDDEN: &str = "(hidden)";
 pub const HIDDEN_CHANGED: &str = "(hidden, changed)";
 
+/// What is made of a value's bytes.
+pub type Seal<'a> = &'a dyn Fn(&[u8]) -> String;
+
 /// The fields that differ, in the order of their paths. Entries of lists are addressed by their keys:
 /// `spec.template.spec.containers[name=web].image`. A part that is new or gone as a whole is one change.
 pub fn between<'a>(kind: impl Into<Described<'a>>, before: Option<&Value>, after: Option<&Value>) -> Vec<FieldChange> {
+    between_sealed(kind, before, after, None)
+}
+
+/// As [`between`], with what `seal` makes of a Secret's value in its place: a fingerprint, by which values can be compared.
+pub fn between_sealed<'a>(
+    kind: impl Into<Described<'a>>,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    seal: Option<Seal<'_>>,
+) -> Vec<FieldChange> {
     let kind = kind.into();
     let (before, after) = (before.map(intent), after.map(intent));
     let nothing = Value::Object(Map::new());
@@ -39,7 +54,7 @@ pub fn between<'a>(kind: impl Into<Described<'a>>, before: Option<&Value>, after
     changes.visit(&structure::root(schema::of(kind)), "", Some(before), Some(after));
     let mut found = changes.found;
     if kind.group.is_empty() && kind.kind == "Secret" {
-        found.iter_mut().for_each(hide);
+        found.iter_mut().for_each(|change| hide(change, seal));
     }
     found
 }
@@ -164,25 +179,30 @@ fn address(id: &Element) -> String {
 }
 
 /// Puts marks in the place of a Secret's contents.
-fn hide(change: &mut FieldChange) {
+fn hide(change: &mut FieldChange, seal: Option<Seal<'_>>) {
     let contents =
         |root: &str| change.path.strip_prefix(root).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
-    if !contents("data") && !contents("stringData") {
+    let encoded = contents("data");
+    if !encoded && !contents("stringData") {
         return;
     }
     let changed = change.from.is_some();
+    let mark = |value: &Value, unsealed: &str| match (seal, value) {
+        (Some(seal), Value::String(text)) => {
+            let bytes = encoded.then(|| STANDARD.decode(text).ok()).flatten();
+            format!("(hidden, {})", seal(bytes.as_deref().unwrap_or(text.as_bytes())))
+        }
+        _ => unsealed.to_owned(),
+    };
+    let mark_all = |value: &mut Value, unsealed: &str| match value {
+        Value::Object(map) => map.values_mut().for_each(|value| *value = mark(value, unsealed).into()),
+        value => *value = mark(value, unsealed).into(),
+    };
     if let Some(from) = &mut change.from {
-        mark(from, HIDDEN);
+        mark_all(from, HIDDEN);
     }
     if let Some(to) = &mut change.to {
-        mark(to, if changed { HIDDEN_CHANGED } else { HIDDEN });
-    }
-}
-
-fn mark(value: &mut Value, mark: &str) {
-    match value {
-        Value::Object(map) => map.values_mut().for_each(|value| *value = mark.into()),
-        value => *value = mark.into(),
+        mark_all(to, if changed { HIDDEN_CHANGED } else { HIDDEN });
     }
 }
 
@@ -254,6 +274,18 @@ mod tests {
         let bare = json!({"metadata": {"name": "s"}});
         let shown = serde_json::to_string(&between(kinds::SECRET, Some(&bare), Some(&new))).unwrap();
         assert!(!shown.contains("LXNlY3JldA"), "{shown}");
+    }
+
+    #[test]
+    fn a_sealed_value_can_be_compared_and_not_read() {
+        let seal = |bytes: &[u8]| format!("{:x}", bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>());
+        let (old, new) = (json!({"data": {"p": "b2xk"}}), json!({"data": {"p": "bmV3"}}));
+        let changes = between_sealed(kinds::SECRET, Some(&old), Some(&new), Some(&seal));
+        let shown = |value: &Option<Value>| value.as_ref().unwrap().as_str().unwrap().to_owned();
+        assert_eq!((shown(&changes[0].from), shown(&changes[0].to)), ("(hidden, 13f)".into(), "(hidden, 14a)".into()));
+        // The same value has the same fingerprint, however it is written.
+        let plain = between_sealed(kinds::SECRET, None, Some(&json!({"stringData": {"p": "old"}})), Some(&seal));
+        assert_eq!(shown(&plain[0].to), "(hidden, 13f)");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What executing would do. Its id is a hash over its content and the revision it was computed from.
+/// What executing would do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Plan {
@@ -70,12 +70,12 @@ pub struct SourceError {
 }
 
 impl Plan {
-    /// The plan with its id: a hash over its content and the revision that it was computed from, in 12 hex digits.
+    /// The plan with its id: a hash over what it does and what is wrong with it, in 12 hex digits. Where both are the same it is the
+    /// same plan, whoever rendered it and whatever else changed meanwhile.
     #[must_use]
     pub fn sealed(mut self) -> Self {
-        self.id.clear();
         // A plan of strings and JSON values has no way not to serialise.
-        let content = serde_json::to_vec(&self).unwrap_or_default();
+        let content = serde_json::to_vec(&(&self.application, &self.steps, &self.errors)).unwrap_or_default();
         let digest = ring::digest::digest(&ring::digest::SHA256, &content);
         self.id = digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         self
@@ -116,10 +116,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_is_that_of_the_content_and_its_base() {
+    fn the_id_is_that_of_what_is_done_and_of_what_is_wrong() {
         let plan = Plan { application: "a".into(), base: 7, ..Plan::default() }.sealed();
         assert_eq!(plan.id.len(), 12);
         assert_eq!(plan.clone().sealed(), plan);
-        assert_ne!(Plan { base: 8, ..plan.clone() }.sealed().id, plan.id);
+        assert_eq!(Plan { base: 8, revision: "work tree".into(), ..plan.clone() }.sealed().id, plan.id);
+        let error = SourceError { file: "a.yaml".into(), line: 1, message: "bad".into() };
+        assert_ne!(Plan { errors: vec![error], ..plan.clone() }.sealed().id, plan.id);
+        assert_ne!(Plan { application: "b".into(), ..plan.clone() }.sealed().id, plan.id);
     }
 }

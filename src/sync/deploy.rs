@@ -14,6 +14,7 @@ use super::blocking::blocking;
 use super::desired::{self, At, Desired};
 use super::events::Note;
 use super::guard::{self, Pruning, Wish};
+use super::plan;
 use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
 use super::status::{self, Refused};
@@ -23,7 +24,7 @@ use super::worker::Worker;
 use super::{application, tracking};
 use crate::cluster::registry::Transaction;
 use crate::diff::plan::SourceError;
-use crate::object::application::{Application, ApplicationStatus};
+use crate::object::application::{Application, ApplicationStatus, PLAN_INFO};
 use crate::object::{ApiError, ObjectKey, Reason};
 
 /// How often a sync is computed anew at once because others wrote what it was computed from.
@@ -226,6 +227,20 @@ impl Worker {
             if !staged.errors.is_empty() {
                 return Err(Failure::Cluster(self.placed(desired, staged.errors).await));
             }
+            if let Some(asked) = plan_asked_for(&application) {
+                let documents = &rendered.documents;
+                let fingerprints = &self.shared.fingerprints;
+                let id = plan::id(&self.name, &transaction, &staged.pruned, documents, fingerprints);
+                if id != asked {
+                    let message = format!(
+                        "plan {asked} is not what a sync of {} does now: that is plan {id}; look at it (windlass diff) \
+                         and ask for that one",
+                        desired.commit().short()
+                    );
+                    let file = self.key.to_string();
+                    return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
+                }
+            }
             let stored = match wish {
                 Wish::Compare => {
                     self.compare(desired, &transaction, &staged).await;
@@ -335,6 +350,12 @@ impl Worker {
             progress.errors = errors;
         });
     }
+}
+
+/// The id of the plan that a sync was asked to carry out, and no other.
+fn plan_asked_for(application: &Application) -> Option<&str> {
+    let info = &application.operation.as_ref()?.info;
+    info.iter().find(|info| info.name == PLAN_INFO).map(|info| info.value.as_str())
 }
 
 impl Failure {

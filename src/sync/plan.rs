@@ -76,7 +76,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
     };
     let mut staged = stage::stage(&mut transaction, &live, scope);
     let pruned: BTreeSet<ObjectKey> = staged.pruned.iter().cloned().collect();
-    let steps = steps(&transaction, &before, &pruned, request.documents);
+    let steps = steps(&transaction, &before, &pruned, request.documents, request.fingerprints);
     let touched = steps.iter().filter(|step| step.action != Action::Prune).count();
     let mut errors = request.errors;
     let failed: BTreeSet<(String, u32)> = staged.errors.iter().map(|e| (e.file.clone(), e.line)).collect();
@@ -97,11 +97,25 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
     plan.sealed()
 }
 
+/// The id of the plan that a staged transaction carries out.
+pub fn id(
+    application: &str,
+    transaction: &Transaction,
+    pruned: &[ObjectKey],
+    documents: &[Document],
+    fingerprints: &Key,
+) -> String {
+    let pruned = pruned.iter().cloned().collect();
+    let steps = steps(transaction, &BTreeMap::new(), &pruned, documents, Some(fingerprints));
+    Plan { application: application.to_owned(), steps, ..Plan::default() }.sealed().id
+}
+
 fn steps(
     transaction: &Transaction,
     before: &BTreeMap<ObjectKey, Option<Value>>,
     pruned: &BTreeSet<ObjectKey>,
     documents: &[Document],
+    fingerprints: Option<&Key>,
 ) -> Vec<PlanStep> {
     let places: BTreeMap<&ObjectKey, &Document> = documents.iter().map(|d| (&d.key, d)).collect();
     let mut found: Vec<(ObjectKey, PlanStep)> = Vec::new();
@@ -111,7 +125,7 @@ fn steps(
             None => step.before.as_ref().map(|object| object.value()),
         };
         let after = step.after.as_ref().filter(|_| !pruned.contains(&step.key));
-        let Some((action, changes)) = difference(&step.key, before.as_ref(), after) else { continue };
+        let Some((action, changes)) = difference(&step.key, before.as_ref(), after, fingerprints) else { continue };
         let source = places.get(&step.key).map(ToString::to_string).unwrap_or_default();
         found.push((
             step.key.clone(),
@@ -134,8 +148,15 @@ fn steps(
 }
 
 /// `None` when nothing differs that anybody means.
-fn difference(key: &ObjectKey, before: Option<&Value>, after: Option<&Value>) -> Option<(Action, Vec<FieldChange>)> {
-    let mut changes = changes::between(key.kind, before, after);
+fn difference(
+    key: &ObjectKey,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    fingerprints: Option<&Key>,
+) -> Option<(Action, Vec<FieldChange>)> {
+    let seal = fingerprints.map(|key| |value: &[u8]| key.fingerprint(value));
+    let seal: Option<changes::Seal<'_>> = seal.as_ref().map(|seal| seal as changes::Seal<'_>);
+    let mut changes = changes::between_sealed(key.kind, before, after, seal);
     // Bookkeeping that goes along with every change is no change.
     changes.retain(|change| !change.path.contains(CHANGE_CAUSE));
     match (before, after) {

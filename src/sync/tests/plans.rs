@@ -5,6 +5,7 @@ use axum::http::Request;
 use tower::ServiceExt;
 
 use super::*;
+use crate::cluster::registry::{Patch, Target};
 use crate::diff::plan::{Action, Plan};
 use crate::sync::{PlanRequest, render};
 
@@ -127,4 +128,50 @@ async fn a_webhook_makes_the_syncer_look() {
     let (status, _) = post(&syncer, "/api/webhook", json!({})).await;
     assert_eq!(status, 202);
     world.until("it is deployed", |w| w.application().status.sync.revision == second.to_string()).await;
+}
+
+async fn patch_application(world: &World, patch: Value) {
+    let target = Target::new(kinds::APPLICATION, SYSTEM_NAMESPACE, "shop");
+    let (author, patch) = (Author::controller("ada"), Patch::Merge(patch));
+    world.registry.patch(&author, &target, patch, WriteOptions::default()).await.unwrap();
+}
+
+async fn ask_for(world: &World, plan: &str) {
+    let info = json!([{"name": "plan", "value": plan}]);
+    patch_application(world, json!({"operation": {"sync": {"prune": true}, "info": info}})).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_carried_out_as_it_was_shown_or_not_at_all() {
+    let (world, syncer, _) = deployed().await;
+    patch_application(&world, json!({"spec": {"syncPolicy": {"automated": null}}})).await;
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: tops3cret}\n";
+    let two = config_map("conf", "two");
+    world.commit("Two", &[("conf.yaml", Some(&two)), ("key.yaml", Some(secret)), ("web.yaml", None)]);
+    world.until("it is compared", |w| w.application().status.sync.status == "OutOfSync").await;
+    let shown = plan(&syncer, &PlanRequest::default()).await;
+    assert_eq!(shown.steps.len(), 3, "{shown:?}");
+    let text = serde_json::to_string(&shown).unwrap();
+    assert!(text.contains("(hidden, ") && !text.contains("tops3cret") && !text.contains("dG9wczNjcmV0"), "{text}");
+
+    // The value of a Secret belongs to the plan, too.
+    let other = secret.replace("tops3cret", "changed");
+    let tip = world.commit("Another secret", &[("key.yaml", Some(&other))]).to_string();
+    world.until("it is compared", |w| w.application().status.sync.revision == tip).await;
+    ask_for(&world, &shown.id).await;
+    let refused = format!("plan {} is not what a sync of", shown.id);
+    world
+        .until("it is refused", |w| w.application().status.conditions.iter().any(|c| c.message.contains(&refused)))
+        .await;
+    world.until("the request is answered", |w| w.application().operation.is_none()).await;
+    assert_eq!(world.find(kinds::CONFIG_MAP, "conf").unwrap()["data"]["key"], "one", "nothing is done");
+    assert!(world.find(kinds::SECRET, "key").is_none() && world.find(kinds::DEPLOYMENT, "web").is_some());
+
+    let now = plan(&syncer, &PlanRequest::default()).await;
+    assert_ne!(now.id, shown.id);
+    ask_for(&world, &now.id).await;
+    world.until("it is carried out", |w| w.find(kinds::SECRET, "key").is_some()).await;
+    assert_eq!(world.find(kinds::CONFIG_MAP, "conf").unwrap()["data"]["key"], "two");
+    assert!(world.find(kinds::DEPLOYMENT, "web").is_none());
+    assert_eq!(steps(&plan(&syncer, &PlanRequest::default()).await), vec![]);
 }
