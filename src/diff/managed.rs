@@ -172,6 +172,9 @@ impl Managed {
 
     /// Takes changed and removed fields from everybody but `writer`.
     pub fn yield_to(&mut self, writer: Option<&Manager>, change: &Comparison) {
+        if self.entries.is_empty() {
+            return;
+        }
         let taken = change.modified.union(&change.added).union(&change.removed);
         for (_, owned) in self.entries.iter_mut().filter(|(manager, _)| Some(*manager) != writer) {
             owned.fields = owned.fields.difference(&taken);

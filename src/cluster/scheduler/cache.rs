@@ -39,6 +39,7 @@ impl Cache {
                 let pods = self.elsewhere.remove(node.name()).unwrap_or_default();
                 self.move_zone(&pods, None, zone.as_ref());
                 pods.into_iter().for_each(|pod| node.add(pod));
+                self.view.with_terms += node.with_terms;
                 self.view.nodes.insert(index, Arc::new(node));
             }
         }
@@ -48,6 +49,7 @@ impl Cache {
     pub fn remove_node(&mut self, name: &str) {
         if let Ok(index) = self.view.position(name) {
             let node = self.view.nodes.remove(index);
+            self.view.with_terms -= node.with_terms;
             self.move_zone(&node.pods, node.spec.labels.get(ZONE), None);
             if !node.pods.is_empty() {
                 self.elsewhere.insert(name.to_owned(), node.pods.clone());
@@ -67,7 +69,10 @@ impl Cache {
         self.count(&pod, node, 1);
         self.homes.insert(pod.uid.clone(), node.to_owned());
         match self.view.position(node) {
-            Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).add(pod),
+            Ok(index) => {
+                self.view.with_terms += usize::from(pod.has_terms());
+                Arc::make_mut(&mut self.view.nodes[index]).add(pod);
+            }
             Err(_) => self.elsewhere.entry(node.to_owned()).or_default().push(pod),
         }
     }
@@ -76,7 +81,11 @@ impl Cache {
     pub fn remove_pod(&mut self, uid: &str) -> Option<(String, Arc<PodInfo>)> {
         let node = self.homes.remove(uid)?;
         let pod = match self.view.position(&node) {
-            Ok(index) => Arc::make_mut(&mut self.view.nodes[index]).remove(uid),
+            Ok(index) => {
+                let pod = Arc::make_mut(&mut self.view.nodes[index]).remove(uid);
+                self.view.with_terms -= usize::from(pod.as_ref().is_some_and(|pod| pod.has_terms()));
+                pod
+            }
             Err(_) => {
                 let pods = self.elsewhere.get_mut(&node)?;
                 let index = pods.iter().position(|pod| pod.uid == uid)?;
@@ -97,7 +106,11 @@ impl Cache {
         let zone = self.view.node(node).and_then(|node| node.spec.labels.get(ZONE)).cloned();
         let workloads = Arc::make_mut(&mut self.view.workloads);
         let fellows = workloads.entry(controller.clone()).or_default();
-        add(&mut fellows.on_nodes, node, change);
+        let here = fellows.on_nodes.entry(node.to_owned()).or_default();
+        *here += change;
+        if *here == 0 {
+            fellows.on_nodes.remove(node);
+        }
         if let Some(zone) = zone {
             add(&mut fellows.in_zones, &zone, change);
         }

@@ -26,7 +26,7 @@ pub use cache::Cache;
 pub use node::{NodeInfo, NodeSpec};
 pub use place::{Placed, Unfit, Verdict, place};
 pub use pod::PodInfo;
-pub use preempt::{Preemption, preempt};
+pub use preempt::{Budget, Preemption, preempt};
 pub use selectors::{NodeTerm, tolerates};
 pub use start::start;
 pub use view::ClusterView;

@@ -1,16 +1,21 @@
-//! Decides whether less important pods make room for one that fits nowhere, and which. Pure.
+//! Decides whether less important pods make room for one that fits nowhere, and which. Pure. Disruption budgets are kept
+//! where there is a choice, and broken where there is none.
 //! (Kubernetes documentation, "Pod Priority and Preemption".)
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::message;
 use super::node::NodeInfo;
 use super::place::{Unfit, fits};
 use super::pod::PodInfo;
 use super::view::ClusterView;
+use crate::object::selector::Selector;
+use crate::object::{Object, ObjectKey};
 
 /// Of many nodes on which room could be made, so many are thought through, or a tenth.
 const CANDIDATES: usize = 100;
@@ -25,8 +30,40 @@ pub enum Preemption {
     Refused(String),
 }
 
+/// A disruption budget, as far as it concerns preemption.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    namespace: String,
+    selector: Selector,
+    /// Disruptions that it allows now.
+    allowed: i32,
+    /// Names of the pods whose disruption is charged already.
+    charged: BTreeSet<String>,
+}
+
+impl Budget {
+    /// `None` for one that selects nothing, or everything: neither protects from preemption, as in Kubernetes.
+    pub fn of(object: &Object) -> Option<Self> {
+        let budget = object.typed::<PodDisruptionBudget>().ok()?;
+        let selector = Selector::of_workload(budget.spec.as_ref()?.selector.as_ref()?).ok()?;
+        let status = budget.status.clone().unwrap_or_default();
+        (!selector.is_everything()).then(|| Self {
+            namespace: object.key.namespace.clone(),
+            selector,
+            allowed: status.disruptions_allowed,
+            charged: status.disrupted_pods.unwrap_or_default().into_keys().collect(),
+        })
+    }
+
+    fn protects(&self, pod: &PodInfo) -> bool {
+        self.namespace == pod.key.namespace
+            && self.selector.matches(&pod.labels)
+            && !self.charged.contains(&pod.key.name)
+    }
+}
+
 /// `unfit` is the verdict on the pod in the same view.
-pub fn preempt(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> Preemption {
+pub fn preempt(pod: &PodInfo, view: &ClusterView, unfit: &Unfit, budgets: &[Budget]) -> Preemption {
     if !pod.may_preempt {
         return Preemption::Refused("not eligible due to preemptionPolicy=Never.".into());
     }
@@ -44,13 +81,13 @@ pub fn preempt(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> Preemption {
         if candidates.len() == most {
             break;
         }
-        match victims(pod, view, node) {
+        match victims(pod, view, node, budgets) {
             Ok(victims) => candidates.push((node, victims)),
             Err(whys) => whys.into_iter().for_each(|why| *reasons.entry(why).or_default() += 1),
         }
     }
-    match candidates.into_iter().min_by_key(|(_, victims)| harm(victims)) {
-        Some((node, victims)) => Preemption::Room { node: node.name().to_owned(), victims },
+    match candidates.into_iter().min_by_key(|(_, (victims, broken))| (*broken, harm(victims))) {
+        Some((node, (victims, _))) => Preemption::Room { node: node.name().to_owned(), victims },
         None => Preemption::Refused(message::nodes(unfit.nodes, &reasons)),
     }
 }
@@ -62,8 +99,14 @@ fn awaits_its_room(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> bool {
     unfit.crowded.contains(&node) && view.nodes[node].pods.iter().any(leaving)
 }
 
-/// The fewest pods of the node that have to go: all less important ones, but for those that still fit beside the pod.
-fn victims(pod: &PodInfo, view: &ClusterView, node: &NodeInfo) -> Result<Vec<Arc<PodInfo>>, Vec<Cow<'static, str>>> {
+/// The fewest pods of the node that have to go, and how many of them against a budget: all less important ones, but for
+/// those that still fit beside the pod.
+fn victims(
+    pod: &PodInfo,
+    view: &ClusterView,
+    node: &NodeInfo,
+    budgets: &[Budget],
+) -> Result<(Vec<Arc<PodInfo>>, usize), Vec<Cow<'static, str>>> {
     let mut lesser: Vec<_> = node.pods.iter().filter(|other| other.priority < pod.priority).cloned().collect();
     if lesser.is_empty() {
         return Err(vec!["No preemption victims found for incoming pod".into()]);
@@ -74,17 +117,40 @@ fn victims(pod: &PodInfo, view: &ClusterView, node: &NodeInfo) -> Result<Vec<Arc
     }
     let holds = |node: &NodeInfo| fits(pod, &view.with(node.clone()), node);
     holds(&left).map_err(|rejection| rejection.reasons)?;
-    // The most important, and of equals the oldest, is kept first.
-    lesser.sort_by_key(|other| (Reverse(other.priority), other.since, other.key.clone()));
-    lesser.retain(|other| {
+    lesser.sort_by_key(importance);
+    // The protected ones are kept first, and of each sort the most important.
+    let (protected, free) = split_protected(lesser, budgets);
+    let mut goes = |other: &Arc<PodInfo>| {
         left.add(other.clone());
         let kept = holds(&left).is_ok();
         if !kept {
             left.remove(&other.uid);
         }
         !kept
-    });
-    Ok(lesser)
+    };
+    let mut victims: Vec<_> = protected.into_iter().filter(&mut goes).collect();
+    let broken = victims.len();
+    victims.extend(free.into_iter().filter(&mut goes));
+    victims.sort_by_key(importance);
+    Ok((victims, broken))
+}
+
+/// The most important first, and of equals the oldest.
+fn importance(pod: &Arc<PodInfo>) -> (Reverse<i32>, Option<jiff::Timestamp>, ObjectKey) {
+    (Reverse(pod.priority), pod.since, pod.key.clone())
+}
+
+/// Those whose end would be one more than a budget allows, were all of them to go in this order; and the others.
+fn split_protected(pods: Vec<Arc<PodInfo>>, budgets: &[Budget]) -> (Vec<Arc<PodInfo>>, Vec<Arc<PodInfo>>) {
+    let mut allowed: Vec<i32> = budgets.iter().map(|budget| budget.allowed).collect();
+    pods.into_iter().partition(|pod| {
+        let mut exceeds = false;
+        for (_, left) in budgets.iter().zip(&mut allowed).filter(|(budget, _)| budget.protects(pod)) {
+            *left -= 1;
+            exceeds |= *left < 0;
+        }
+        exceeds
+    })
 }
 
 /// What preempting them costs, to be compared: the importance of the most important, of all, their number, and how

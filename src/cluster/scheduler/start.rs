@@ -15,7 +15,7 @@ use super::message;
 use super::node::NodeSpec;
 use super::place::{Placed, Unfit, Verdict, fits_alone, place};
 use super::pod::{PodInfo, Stage, stage};
-use super::preempt::{Preemption, preempt};
+use super::preempt::{Budget, Preemption, preempt};
 use super::queue::{Pending, Queue};
 use super::writes::{Binding, Choice, Writes};
 use crate::cluster::registry::Registry;
@@ -349,7 +349,7 @@ impl Scheduler {
     fn refuse(&mut self, Pending { pod, object, .. }: Pending, unfit: &Unfit, now: Instant) {
         let preemption = match &unfit.pod {
             Some(_) => Preemption::Refused(String::new()),
-            None => preempt(&pod, self.cache.view(), unfit),
+            None => preempt(&pod, self.cache.view(), unfit, &self.budgets(&pod)),
         };
         let message = message::of(unfit, &preemption);
         self.queue.park(&pod.key, unfit.wake, now);
@@ -370,6 +370,13 @@ impl Scheduler {
             vec![Done { pod: key, uid, binding: false, outcome }]
         };
         self.under_way.push(write.boxed());
+    }
+
+    /// The disruption budgets as they are now, where the pod may break them.
+    fn budgets(&self, pod: &PodInfo) -> Vec<Budget> {
+        let snapshot = self.registry.snapshot();
+        let all = snapshot.list(kinds::DISRUPTION_BUDGET, "").filter(|_| pod.may_preempt);
+        all.filter_map(|budget| Budget::of(budget)).collect()
     }
 
     fn written(&mut self, done: Vec<Done>) {

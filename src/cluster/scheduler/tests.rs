@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::resources::Resources;
-use super::{Cache, NodeSpec, PodInfo, Preemption, Verdict, place, preempt};
+use super::{Budget, Cache, NodeSpec, PodInfo, Preemption, Verdict, place, preempt};
 use crate::object::{Draft, Kind, Object, Revision, kinds};
 
 fn sealed(kind: &'static Kind, value: &Value) -> Object {
@@ -182,7 +182,7 @@ proptest! {
         place_all(&mut cache, &pods);
         let vip = asking("vip", asked, 5);
         let Verdict::Unfit(unfit) = place(&vip, cache.view()) else { return Ok(()) };
-        let Preemption::Room { node, victims } = preempt(&vip, cache.view(), &unfit) else { return Ok(()) };
+        let Preemption::Room { node, victims } = preempt(&vip, cache.view(), &unfit, &[]) else { return Ok(()) };
         prop_assert!(victims.iter().all(|victim| victim.priority < vip.priority));
         let room = |cache: &Cache| {
             let node = cache.view().node(&node).unwrap();
@@ -195,5 +195,48 @@ proptest! {
             prop_assert!(!room(&cache), "{} could have stayed", victim.key);
             cache.remove_pod(&victim.uid);
         }
+    }
+}
+
+/// A budget over the pods `app: w` of the namespace `d` that allows so many disruptions.
+fn budget(allowed: i32) -> Budget {
+    let value = json!({"metadata": {"name": "b", "namespace": "d"},
+        "spec": {"selector": {"matchLabels": {"app": "w"}}},
+        "status": {"disruptionsAllowed": allowed, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1}});
+    Budget::of(&sealed(kinds::DISRUPTION_BUDGET, &value)).unwrap()
+}
+
+fn unprotected(name: &str, cpu: i64, priority: i32) -> Arc<PodInfo> {
+    let mut free = (*asking(name, cpu, priority)).clone();
+    free.labels.insert("app".to_owned(), "other".to_owned());
+    Arc::new(free)
+}
+
+#[test]
+fn a_budget_is_broken_only_where_there_is_no_other_room() {
+    let vip = asking("vip", 1000, 100);
+    // Each node with its pods; all of them have to leave room for the one that comes.
+    for (nodes, allowed, want) in [
+        // The more important pod goes, because the other is protected.
+        (vec![vec![asking("safe", 1000, 1)], vec![unprotected("free", 1000, 5)]], 0, "free"),
+        (vec![vec![asking("safe", 1000, 1)], vec![unprotected("free", 1000, 5)]], 1, "safe"),
+        // On one node the protected one is kept first.
+        (vec![vec![asking("safe", 1000, 1), unprotected("free", 1000, 5)]], 0, "free"),
+        (vec![vec![asking("safe", 1000, 1)]], 0, "safe"),
+        (vec![vec![asking("one", 500, 1), asking("two", 500, 1)]], 1, "one two"),
+    ] {
+        let cpu = |pods: &Vec<Arc<PodInfo>>| pods.iter().map(|pod| pod.requests.cpu).sum::<i64>() / 1000;
+        let names = ["a", "b"];
+        let mut cache = cluster(nodes.iter().zip(names).map(|(pods, name)| node(name, cpu(pods).max(1), json!({}))));
+        for (pods, name) in nodes.iter().zip(names) {
+            pods.iter().for_each(|pod| cache.set_pod(pod.clone(), name));
+        }
+        let Verdict::Unfit(unfit) = place(&vip, cache.view()) else { panic!("there is room") };
+        let Preemption::Room { victims, .. } = preempt(&vip, cache.view(), &unfit, &[budget(allowed)]) else {
+            panic!("no room is made")
+        };
+        let mut gone: Vec<&str> = victims.iter().map(|victim| victim.key.name.as_str()).collect();
+        gone.sort_unstable();
+        assert_eq!(gone.join(" "), want, "{allowed} allowed");
     }
 }

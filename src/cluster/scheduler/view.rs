@@ -17,6 +17,8 @@ pub struct ClusterView {
     pub nominated: Arc<BTreeMap<String, Vec<Arc<PodInfo>>>>,
     /// Where the pods of each workload are, by its uid: so that spreading them does not look at all nodes.
     pub workloads: Arc<HashMap<String, Fellows>>,
+    /// Pods on nodes that say something about other pods: without any, nobody has to look for them.
+    pub with_terms: usize,
     /// Where the search begins when not all nodes are looked at, so that all get their turn.
     pub start: usize,
 }
@@ -24,7 +26,7 @@ pub struct ClusterView {
 /// How many pods of one workload are in each place that has some.
 #[derive(Clone, Debug, Default)]
 pub struct Fellows {
-    pub on_nodes: BTreeMap<String, i64>,
+    pub on_nodes: HashMap<String, i64>,
     /// Those on nodes that are known and name their zone.
     pub in_zones: BTreeMap<String, i64>,
 }
@@ -42,6 +44,7 @@ impl ClusterView {
     pub fn with(&self, node: NodeInfo) -> Self {
         let mut changed = self.clone();
         if let Ok(index) = changed.position(node.name()) {
+            changed.with_terms = changed.with_terms - changed.nodes[index].with_terms + node.with_terms;
             changed.nodes[index] = Arc::new(node);
         }
         changed

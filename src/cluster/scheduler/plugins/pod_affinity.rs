@@ -79,6 +79,9 @@ fn is_about(term: &PodTerm, pod: &PodInfo, view: &ClusterView) -> bool {
 
 fn repelled<'a>(pod: &PodInfo, view: &'a ClusterView) -> HashMap<Place<'a>, i64> {
     let mut places = HashMap::new();
+    if view.with_terms == 0 {
+        return places;
+    }
     for node in view.nodes.iter().filter(|node| node.with_terms > 0) {
         for other in node.pods.iter().filter(|other| other.uid != pod.uid) {
             for term in other.anti_affinity.iter().filter(|term| is_about(term, pod, view)) {
@@ -124,6 +127,9 @@ impl Score for Preferred {
     }
 
     fn score(&self, pod: &PodInfo, view: &ClusterView, nodes: &[&NodeInfo]) -> Option<Vec<i64>> {
+        if pod.preferred_pods.is_empty() && view.with_terms == 0 {
+            return None;
+        }
         let mut places: HashMap<Place, i64> = HashMap::new();
         for node in &view.nodes {
             if pod.preferred_pods.is_empty() && node.with_terms == 0 {

@@ -1,7 +1,7 @@
 //! Spreads pods over places, such as hosts and zones: as the pod's constraints ask, else the pods of one workload
 //! over hosts and zones as well as it goes. (Kubernetes documentation, "Pod Topology Spread Constraints".)
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::framework::{Check, Filter, MOST, Rejection, Score, Wake};
 use super::super::node::NodeInfo;
@@ -131,7 +131,7 @@ impl<'a> Wish<'a> {
     #[allow(clippy::cast_precision_loss)] // counts of pods and places
     fn add_to(&self, sums: &mut [Option<f64>], pod: &PodInfo, view: &ClusterView, nodes: &[&NodeInfo], explicit: bool) {
         let of_host = self.topology == HOST;
-        let places = if of_host { HashMap::new() } else { self.places(pod, view, nodes) };
+        let places = if of_host { BTreeMap::new() } else { self.places(pod, view, nodes) };
         let fellows = self.fellows(pod, view);
         // Where there are many places, one more pod in one of them means more.
         let number = if of_host { nodes.len() } else { places.len() };
@@ -149,9 +149,11 @@ impl<'a> Wish<'a> {
     }
 
     /// Pods in each of the places that the nodes are in, also on nodes that cannot take this one.
-    fn places<'n>(&self, pod: &PodInfo, view: &ClusterView, nodes: &[&'n NodeInfo]) -> HashMap<&'n str, i64> {
+    fn places<'n>(&self, pod: &PodInfo, view: &ClusterView, nodes: &[&'n NodeInfo]) -> BTreeMap<&'n str, i64> {
         let wanted = nodes.iter().filter_map(|node| node.spec.labels.get(self.topology));
-        let mut places: HashMap<&str, i64> = wanted.map(|place| (place.as_str(), 0)).collect();
+        // One by one: there are few places of many nodes, and collecting would sort them all.
+        let mut places: BTreeMap<&str, i64> = BTreeMap::new();
+        places.extend(wanted.map(|place| (place.as_str(), 0)));
         let fellows = self.fellows(pod, view);
         let mut add = |node: &NodeInfo| {
             let place = node.spec.labels.get(self.topology).filter(|_| node_affinity::matches(pod, node));
