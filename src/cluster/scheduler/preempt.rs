@@ -86,8 +86,8 @@ pub fn preempt(pod: &PodInfo, view: &ClusterView, unfit: &Unfit, budgets: &[Budg
             Err(whys) => whys.into_iter().for_each(|why| *reasons.entry(why).or_default() += 1),
         }
     }
-    match candidates.into_iter().min_by_key(|(_, (victims, broken))| (*broken, harm(victims))) {
-        Some((node, (victims, _))) => Preemption::Room { node: node.name().to_owned(), victims },
+    match candidates.into_iter().min_by_key(|(_, victims)| (victims.against_budgets, harm(&victims.pods))) {
+        Some((node, Victims { pods: victims, .. })) => Preemption::Room { node: node.name().to_owned(), victims },
         None => Preemption::Refused(message::nodes(unfit.nodes, &reasons)),
     }
 }
@@ -99,14 +99,20 @@ fn awaits_its_room(pod: &PodInfo, view: &ClusterView, unfit: &Unfit) -> bool {
     unfit.crowded.contains(&node) && view.nodes[node].pods.iter().any(leaving)
 }
 
-/// The fewest pods of the node that have to go, and how many of them against a budget: all less important ones, but for
-/// those that still fit beside the pod.
+/// Pods that have to go from one node.
+struct Victims {
+    pods: Vec<Arc<PodInfo>>,
+    /// How many of them a budget protects.
+    against_budgets: usize,
+}
+
+/// The fewest pods of the node that have to go: all less important ones, but for those that still fit beside the pod.
 fn victims(
     pod: &PodInfo,
     view: &ClusterView,
     node: &NodeInfo,
     budgets: &[Budget],
-) -> Result<(Vec<Arc<PodInfo>>, usize), Vec<Cow<'static, str>>> {
+) -> Result<Victims, Vec<Cow<'static, str>>> {
     let mut lesser: Vec<_> = node.pods.iter().filter(|other| other.priority < pod.priority).cloned().collect();
     if lesser.is_empty() {
         return Err(vec!["No preemption victims found for incoming pod".into()]);
@@ -128,11 +134,11 @@ fn victims(
         }
         !kept
     };
-    let mut victims: Vec<_> = protected.into_iter().filter(&mut goes).collect();
-    let broken = victims.len();
-    victims.extend(free.into_iter().filter(&mut goes));
-    victims.sort_by_key(importance);
-    Ok((victims, broken))
+    let mut pods: Vec<_> = protected.into_iter().filter(&mut goes).collect();
+    let against_budgets = pods.len();
+    pods.extend(free.into_iter().filter(&mut goes));
+    pods.sort_by_key(importance);
+    Ok(Victims { pods, against_budgets })
 }
 
 /// The most important first, and of equals the oldest.
