@@ -54,6 +54,12 @@ impl Worker {
         let heals = settings.automated.as_ref().is_some_and(|automated| automated.self_heal);
         let mut keys = keys.clone();
         keys.retain(|key| !self.belongs_to_another(key));
+        let live = self.shared.registry.snapshot();
+        keys.retain(|key| {
+            let document = current.places.get(key).map(|place| &current.desired.rendered.documents[*place]);
+            let (Some(document), Some(object)) = (document, live.get(key)) else { return true };
+            !self.verified.forgives(document, object)
+        });
         for _ in 0..5 {
             let documents: Vec<_> = keys
                 .iter()
@@ -95,7 +101,7 @@ impl Worker {
             for step in transaction.steps() {
                 if step.kind == StepKind::Keep {
                     if let (Some(before), Some(place)) = (&step.before, current.places.get(&step.key)) {
-                        self.verified.insert(&current.desired.rendered.documents[*place], before.meta.revision);
+                        self.verified.insert_seen(&current.desired.rendered.documents[*place], before);
                     }
                     keys.remove(&step.key);
                     continue;

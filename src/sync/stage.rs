@@ -3,6 +3,7 @@
 //! committed (a sync) or only looked at (a plan) is the caller's business; the steps are the same.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
 use crate::object::application::APPROVE_ANNOTATION;
 use crate::object::custom::Kinds;
-use crate::object::{ApiError, ObjectKey, Reason, Revision, kinds, schema};
+use crate::object::{ApiError, Object, ObjectKey, Reason, Revision, kinds, schema};
 
 /// Field manager of everything that comes from git.
 pub const MANAGER: &str = "windlass";
@@ -87,12 +88,37 @@ pub struct Staged {
 /// moved since, there is nothing to compute.
 #[derive(Debug, Default)]
 pub struct Verified {
-    known: HashMap<ObjectKey, (Document, Revision)>,
+    known: HashMap<ObjectKey, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    document: Document,
+    at: Revision,
+    /// Of the object at that revision, without what controllers report.
+    declared: Option<u64>,
 }
 
 impl Verified {
     pub fn insert(&mut self, document: &Document, at: Revision) {
-        self.known.insert(document.key.clone(), (document.clone(), at));
+        self.known.insert(document.key.clone(), Known { document: document.clone(), at, declared: None });
+    }
+
+    /// As [`Verified::insert`], and from now on a change of the status alone is none: see [`Verified::forgives`].
+    pub fn insert_seen(&mut self, document: &Document, object: &Object) {
+        let known = Known { document: document.clone(), at: object.meta.revision, declared: Some(declared(object)) };
+        self.known.insert(document.key.clone(), known);
+    }
+
+    /// Whether the object differs from the one that was seen in nothing but its status: then it is as git says, too.
+    pub fn forgives(&mut self, document: &Document, object: &Object) -> bool {
+        let Some(known) = self.known.get_mut(&document.key) else { return false };
+        let same = known.document.same_source(document)
+            && known.declared.is_some_and(|seen| known.at == object.meta.revision || seen == declared(object));
+        if same {
+            known.at = object.meta.revision;
+        }
+        same
     }
 
     pub fn retain(&mut self, keep: impl Fn(&ObjectKey) -> bool) {
@@ -104,9 +130,24 @@ impl Verified {
     }
 
     fn holds(&self, document: &Document, live: &Snapshot) -> bool {
-        let Some((known, at)) = self.known.get(&document.key) else { return false };
-        known.same_source(document) && live.get(&document.key).is_some_and(|object| object.meta.revision == *at)
+        let Some(known) = self.known.get(&document.key) else { return false };
+        known.document.same_source(document)
+            && live.get(&document.key).is_some_and(|object| object.meta.revision == known.at)
     }
+}
+
+/// A hash of everything in the object but its status and the bookkeeping that goes with each write.
+fn declared(object: &Object) -> u64 {
+    let mut value = object.value();
+    if let Some(members) = value.as_object_mut() {
+        members.remove("status");
+    }
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        ["resourceVersion", "managedFields"].iter().for_each(|field| drop(metadata.remove(*field)));
+    }
+    let mut hasher = DefaultHasher::new();
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Adds everything to the transaction and reports all that is wrong, not only the first.

@@ -248,3 +248,29 @@ async fn a_commit_is_noticed_by_itself() {
     deployed(world.commit("Real", &[("a.yaml", Some(&text))])).await;
     assert_eq!(world.application().status.history.last().unwrap().trigger, "commit");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_status_alone_is_no_drift() {
+    let world = World::new().await;
+    world.commit("Ship", &[("web.yaml", Some(&deployment("web", "web:v1")))]);
+    let _syncer = world.start().await;
+    world.until("it is deployed", |w| w.find(kinds::DEPLOYMENT, "web").is_some()).await;
+    let rendered = crate::sync::render::work_tree(&world.path(), "", "default").unwrap();
+    let (document, key) = (&rendered.documents[0], ObjectKey::new(kinds::DEPLOYMENT, "default", "web"));
+    let mut verified = crate::sync::stage::Verified::default();
+    let seen = world.registry.get(&key).unwrap();
+    assert!(!verified.forgives(document, &seen), "it was not seen yet");
+    verified.insert_seen(document, &seen);
+
+    let author = Author::controller("test");
+    let write = async |target, patch| {
+        world.registry.patch(&author, &target, Patch::Merge(patch), WriteOptions::default()).await.unwrap().object
+    };
+    let reported = write(Target::status(key.clone()), json!({"status": {"replicas": 2}})).await;
+    assert!(reported.meta.revision > seen.meta.revision && verified.forgives(document, &reported));
+    let annotated = write(Target::from(key.clone()), json!({"metadata": {"annotations": {"a": "b"}}})).await;
+    assert!(!verified.forgives(document, &annotated));
+    let scaled =
+        write(Target::from(key), json!({"metadata": {"annotations": {"a": null}}, "spec": {"replicas": 7}})).await;
+    assert!(!verified.forgives(document, &scaled));
+}
