@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -15,7 +16,7 @@ use windlass::agent::images;
 use windlass::agent::runtime::Docker;
 use windlass::app::{self, Config, Storage};
 
-use super::support::docker::{SHELL_IMAGE as SHELL, make_shell_image};
+use super::support::docker::{SHELL_IMAGE as SHELL, make_image, make_shell_image};
 use super::world::{Kubectl, PATIENCE, client_of, programs};
 
 struct OnDocker {
@@ -65,7 +66,7 @@ async fn on_docker(test: impl AsyncFnOnce(&OnDocker, &Path)) {
         node_name: "n1".into(),
         storage: Storage::Memory,
         runtime: Arc::new(docker),
-        network: false,
+        network: true,
         webhook_secret: None,
         audit_log: None,
     })
@@ -81,6 +82,37 @@ async fn on_docker(test: impl AsyncFnOnce(&OnDocker, &Path)) {
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+const LASTING: &str = "echo began; sleep 4321";
+
+const CLIENT: &str = "windlass-test-client:1";
+
+/// Asks the API as client libraries do, by what is mounted into every pod.
+const ASK: &str = "T=/var/run/secrets/kubernetes.io/serviceaccount; wget -q -O - --content-on-error --tries=3 \
+    --timeout=10 --ca-certificate=$T/ca.crt --header \"Authorization: Bearer $(cat $T/token)\" \
+    https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/api/v1/namespaces/default/pods?pretty=false";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_reaches_the_api_by_its_service_and_its_token() {
+    const WGET: &str = "/usr/bin/wget";
+    if !Path::new(WGET).exists() {
+        eprintln!("\n*** SKIPPED: no wget to put into a pod; this test has tested nothing ***\n");
+        return;
+    }
+    on_docker(async |world, _| {
+        make_image(CLIENT, WGET);
+        world.run("client", json!({"image": CLIENT, "command": ["sleep", "600"]})).await;
+        let ask = ["exec", "client", "--", "sh", "-c", ASK];
+        let refused = world.kubectl.run(&world.program, &ask, b"").await;
+        let words = "User \\\"system:serviceaccount:default:default\\\" cannot list resource \\\"pods\\\"";
+        assert!(refused.text().contains(words), "{refused:?}");
+        let bind = ["create", "rolebinding", "see", "--clusterrole=view", "--serviceaccount=default:default"];
+        world.ok(&bind, b"").await;
+        let list: serde_json::Value = serde_json::from_slice(&world.ok(&ask, b"").await).unwrap();
+        assert_eq!(list["items"][0]["metadata"]["name"], "client");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +149,35 @@ async fn commands_files_terminals_and_ports_of_real_containers() {
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
         drop(stdin);
         assert!(String::from_utf8_lossy(&output.stdout).contains("31 71"), "{output:?}");
+
+        // What a terminal shows is nobody's frames.
+        let bytes = format!("{} exec -t shell -- sh -c 'printf \"\\001\\002abc\"'", world.program.display());
+        let mut script = tokio::process::Command::new("script");
+        script.args(["-qec", &bytes, "/dev/null"]).kill_on_drop(true).stdin(std::process::Stdio::null());
+        for (name, value) in world.kubectl.command(&world.program, &[]).as_std().get_envs() {
+            script.env(name, value.unwrap_or_default());
+        }
+        let output = tokio::time::timeout(PATIENCE, script.output()).await.unwrap().unwrap();
+        assert!(output.stdout.windows(5).any(|seen| seen == b"\x01\x02abc"), "{output:?}");
+
+        // A command whose client leaves is ended.
+        let mut child =
+            world.kubectl.command(&world.program, &["exec", "shell", "--", "sh", "-c", LASTING]).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        tokio::time::timeout(PATIENCE, lines.read_line(&mut line)).await.unwrap().unwrap();
+        assert_eq!(line, "began\n");
+        child.kill().await.unwrap();
+        let running = |command: &str| {
+            let listed = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+            String::from_utf8_lossy(&listed.stdout).contains(command)
+        };
+        let ended = async {
+            while running("sleep 4321") {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("the command outlives its client");
 
         world.run("talk", json!({"command": ["cat"], "stdin": true, "stdinOnce": true})).await;
         assert_eq!(world.ok(&["attach", "-i", "-q", "talk"], b"hello\n").await, b"hello\n");

@@ -167,6 +167,11 @@ impl World {
         Api::namespaced(self.client.clone(), "default")
     }
 
+    #[allow(dead_code, reason = "for the tests of clients, which share this file")]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubectl.kubeconfig
+    }
+
     /// Runs a pod with one container `c` on a node, and waits until it runs.
     pub async fn run(&self, name: &str, node: &str, container: Value) {
         let mut definition = json!({"name": "c", "image": "app:1"});

@@ -32,12 +32,17 @@ pub const SHELL_IMAGE: &str = "windlass-test-shell:1";
 
 /// Makes [`SHELL_IMAGE`] out of programs of this machine, so that no registry is needed.
 pub fn make_shell_image() {
+    make_image(SHELL_IMAGE, "");
+}
+
+/// An image with the commands of [`SHELL_IMAGE`] and these.
+pub fn make_image(name: &str, more: &str) {
     let script = r#"
-bins="/bin/dash /bin/cat /bin/tar /bin/sleep /usr/bin/test /usr/bin/stty /usr/bin/seq"
+bins="/bin/dash /bin/cat /bin/tar /bin/sleep /usr/bin/test /usr/bin/stty /usr/bin/seq $1"
 libs=$(for bin in $bins; do ldd $bin | grep -o '/[^ ]*'; done | sort -u)
 tar -chf - --transform='s,^bin/dash,bin/sh,' -C / $(for file in $bins $libs; do echo ${file#/}; done) | docker import - "$0"
 "#;
-    let made = Command::new("sh").args(["-c", script, SHELL_IMAGE]).output().unwrap();
+    let made = Command::new("sh").args(["-c", script, name, more]).output().unwrap();
     assert!(made.status.success(), "{made:?}");
 }
 

@@ -56,18 +56,17 @@ impl Protocol {
 
     /// The channel and payload of a frame that has them.
     pub fn parts(self, frame: Frame) -> Option<(u8, Bytes)> {
-        match frame {
-            Frame::Binary(bytes) if !self.base64 => {
-                let channel = *bytes.first()?;
-                Some((channel, bytes.slice(1..)))
-            }
-            Frame::Text(text) if self.base64 => {
-                let channel = *text.as_bytes().first()?;
-                let payload = STANDARD.decode(text.as_bytes().get(1..)?).ok()?;
-                Some((channel.checked_sub(b'0')?, payload.into()))
-            }
-            _ => None,
+        // The kind of frame means nothing: the Python client sends what is text to it as text.
+        let bytes = match frame {
+            Frame::Binary(bytes) => bytes,
+            Frame::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+            _ => return None,
+        };
+        let channel = *bytes.first()?;
+        if !self.base64 {
+            return Some((channel, bytes.slice(1..)));
         }
+        Some((channel.checked_sub(b'0')?, STANDARD.decode(bytes.get(1..)?).ok()?.into()))
     }
 
     /// What a client says; `None` for what means nothing.
@@ -135,6 +134,8 @@ mod tests {
         assert_eq!(read(b"\x04{\"Width\":80,\"Height\":24}\n"), Some(Message::Resize(size)));
         assert_eq!(read(b""), None);
         assert_eq!(read(b"\x04{\"Width\":-1}"), None);
+        let text = Frame::Text("\0hi".into());
+        assert_eq!(protocol("v4.channel.k8s.io").read(text), Some(Message::Input(Bytes::from_static(b"hi"))));
         let text = Frame::Text("0aGk=".into());
         assert_eq!(protocol("base64.channel.k8s.io").read(text), Some(Message::Input(Bytes::from_static(b"hi"))));
         assert_eq!(protocol("v4.channel.k8s.io").read(Frame::Binary(Bytes::from_static(b"\xff\x00"))), None);
