@@ -6,6 +6,8 @@ mod backoff;
 mod controller;
 mod eligibility;
 mod plan;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod template;
 
