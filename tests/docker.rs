@@ -23,6 +23,7 @@ use windlass::streams::{LogRequest, Refusal, Request, Target};
 use windlass::tasks::Tasks;
 
 const PODS: &str = "/api/v1/pods";
+const SLICES: &str = "/apis/discovery.k8s.io/v1/endpointslices";
 
 struct World {
     api: FakeApi,
@@ -114,7 +115,6 @@ impl World {
 
     /// What the endpoints controller would write.
     fn endpoints(&self, service: &str) {
-        let slices = "/apis/discovery.k8s.io/v1/endpointslices";
         let pods = self.api.list(PODS);
         let endpoints: Vec<Value> = pods
             .iter()
@@ -125,10 +125,10 @@ impl World {
                     "conditions": {"ready": is_ready(pod) && !leaving, "serving": is_ready(pod), "terminating": leaving}})
             })
             .collect();
-        let present = self.api.get(slices, "default", service).unwrap_or_default();
+        let present = self.api.get(SLICES, "default", service).unwrap_or_default();
         if present["endpoints"] != json!(endpoints) {
             self.api.put(
-                slices,
+                SLICES,
                 json!({"metadata": {"name": service, "namespace": "default",
                 "labels": {"kubernetes.io/service-name": service}}, "addressType": "IPv4",
                 "ports": [{"name": "", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints}),
@@ -297,6 +297,10 @@ async fn no_request_fails_while_pods_are_replaced() {
                             Ok(answer) => versions.extend(answer.split(' ').nth(1).map(str::to_owned)),
                             Err(error) => failures.push(error),
                         }
+                        // Slow enough that no source port is used twice in two minutes: when a container goes, Docker deletes
+                        // the kernel's record of each of its connections by addresses and ports, and so hits a new one
+                        // of the same port as well.
+                        tokio::time::sleep(Duration::from_millis(4)).await;
                     }
                     (asked, failures, versions)
                 }
@@ -320,6 +324,15 @@ async fn no_request_fails_while_pods_are_replaced() {
                         world.pod(&old).is_null()
                     })
                     .await;
+            }
+            // Many changes of the rules, as a busy cluster makes them: each of them used to lose a first packet now and then.
+            for _ in 0..150 {
+                let mut fewer = world.api.get(SLICES, "default", "web").unwrap();
+                fewer["endpoints"].as_array_mut().unwrap().pop();
+                world.api.put(SLICES, fewer);
+                tokio::time::sleep(Duration::from_millis(15)).await;
+                world.endpoints("web");
+                tokio::time::sleep(Duration::from_millis(15)).await;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
             done.cancel();

@@ -75,7 +75,7 @@ impl Bridge {
             return Ok(());
         }
         let insert: Vec<&str> = ["-w", "-I"].into_iter().chain(rule.iter().copied()).collect();
-        nft::run("iptables", &insert, "").await
+        nft::run("iptables", &insert, "").await.map(drop)
     }
 
     /// Lets a pod reach itself over a Service. Where the kernel shows bridged packets to the rules, the answer to such a

@@ -12,7 +12,7 @@ use kube::api::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::bridge::Bridge;
+use super::bridge::{Bridge, NetworkError};
 use super::table::{Table, table};
 use super::{nft, rules};
 use crate::agent::runtime::Network;
@@ -188,14 +188,26 @@ impl Rules {
         if self.written.as_ref() == Some(&table) {
             return true;
         }
-        if let Some((bridge, network)) = &self.place {
-            let text = rules::replace(&bridge.table(), network, &table);
-            if let Err(error) = nft::apply(&text).await {
-                tracing::error!(%error, "the rules of the Services could not be written, will be tried again");
-                return false;
-            }
+        if let Some((bridge, network)) = &self.place
+            && let Err(error) = self.put(&bridge.table(), network, &table).await
+        {
+            tracing::error!(%error, "the rules of the Services could not be written, will be tried again");
+            // Whatever is there now, the next try builds on nothing of it.
+            self.written = None;
+            return false;
         }
         self.written = Some(table);
         true
+    }
+
+    async fn put(&self, name: &str, network: &Network, table: &Table) -> Result<(), NetworkError> {
+        if let Some(before) = &self.written {
+            return nft::apply(&rules::change(name, before, table)).await;
+        }
+        let present = nft::chains(name).await?;
+        let Err(error) = nft::apply(&rules::install(name, network, &present, table)).await else { return Ok(()) };
+        // Something of that name and another shape: of another version, or of other hands.
+        tracing::warn!(%error, table = name, "the table of rules is made anew");
+        nft::apply(&(rules::remove(name) + &rules::install(name, network, &[], table))).await
     }
 }
