@@ -15,11 +15,13 @@ use super::desired::{self, At, Desired};
 use super::events::Note;
 use super::guard::{self, Pruning, Wish};
 use super::plan;
+use super::render::Document;
 use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
 use super::status::{self, Refused};
 use super::trigger::Trigger;
 use super::upstream::OpenError;
+use super::waves::{self, Advance, Work};
 use super::worker::Worker;
 use super::{application, tracking};
 use crate::cluster::registry::Transaction;
@@ -30,8 +32,33 @@ use crate::object::{ApiError, ObjectKey, Reason};
 /// How often a sync is computed anew at once because others wrote what it was computed from.
 const RACES: u32 = 8;
 
+/// What is staged of what is desired.
+pub(super) struct Part {
+    /// `None`: all that is declared.
+    pub documents: Option<Vec<Document>>,
+    /// What is deleted when it is not among the documents.
+    pub inventory: Vec<ObjectKey>,
+    pub pruning: Pruning,
+    /// What asks to be deleted last stays for now.
+    pub holds_last: bool,
+}
+
+/// A sync that waits for something in the cluster.
+pub(super) struct UnderWay {
+    desired: Desired,
+    trigger: Trigger,
+    started: Timestamp,
+}
+
+enum Attempt {
+    Done(usize),
+    Stepped,
+    Waiting,
+    Raced,
+}
+
 /// Why a sync did not happen.
-enum Failure {
+pub(super) enum Failure {
     /// The commit is at fault; only another commit helps.
     Commit(&'static str, Vec<SourceError>),
     /// The cluster refuses; it may not do so later.
@@ -75,6 +102,9 @@ impl Worker {
     async fn adopt(&mut self, settings: &Arc<Settings>, started: Timestamp) {
         let Ok(application) = application::read(&self.shared.registry, &self.key) else { return };
         self.status = application.status.clone();
+        self.gates.extend(waves::unfinished(self.shared.registry.snapshot().kinds(), &self.status));
+        let operation = application.status.operation_state.as_ref();
+        let is_under_way = operation.is_some_and(|operation| operation.phase == "Running");
         let Some(last) = application.status.history.last() else { return };
         let revisions = if last.revisions.is_empty() { std::slice::from_ref(&last.revision) } else { &last.revisions };
         let Ok(commits) = revisions.iter().map(|id| id.parse()).collect::<Result<Vec<Oid>, _>>() else { return };
@@ -84,6 +114,12 @@ impl Worker {
         match self.desired(settings, At::Commits(commits.clone())).await {
             // The usual case: nothing was pushed meanwhile, and the look at the tips does it all.
             Ok(Some(desired)) if self.is_at_tips(&desired).await => {}
+            // A sync was between two of its steps: what it has done stays, what it has not is as this commit says.
+            Ok(Some(desired)) if is_under_way => {
+                let left = desired.rendered.documents.iter().map(|document| &document.key);
+                let left = left.filter(|key| !self.gates.contains(*key)).cloned().collect::<Vec<_>>();
+                self.take_up_part(&desired, &left.iter().collect(), &[]);
+            }
             Ok(Some(desired)) if desired.rendered.errors.is_empty() => {
                 if let Err(failure) = self.deploy(&desired, settings, &Trigger::Start, started).await {
                     let reason = failure.summary();
@@ -119,10 +155,18 @@ impl Worker {
         Ok(Some(desired))
     }
 
-    async fn follow(&mut self, desired: Desired, settings: &Arc<Settings>, trigger: &Trigger, started: Timestamp) {
+    /// Deploys what is desired, as far as that goes now, and tells of it.
+    pub(super) async fn follow(
+        &mut self,
+        desired: Desired,
+        settings: &Arc<Settings>,
+        trigger: &Trigger,
+        started: Timestamp,
+    ) {
         let commit = desired.commit().clone();
+        self.under_way = None;
         match self.deploy(&desired, settings, trigger, started).await {
-            Ok(changed) => {
+            Ok(Some(changed)) => {
                 self.settle(Some(&desired));
                 (self.retry, self.failures) = (None, 0);
                 tracing::info!(
@@ -133,6 +177,12 @@ impl Worker {
                     let what = format!("commit {short} {subject:?} is deployed, {changed} objects changed");
                     self.note(&[Note::normal("Synced", what)]).await;
                 }
+                self.tell(Some(commit.id), Vec::new());
+            }
+            Ok(None) => {
+                self.settle(Some(&desired));
+                self.retry = None;
+                self.under_way = Some(UnderWay { desired, trigger: trigger.clone(), started });
                 self.tell(Some(commit.id), Vec::new());
             }
             Err(Failure::Commit(condition, errors)) => {
@@ -174,122 +224,168 @@ impl Worker {
         self.tell(Some(commit.id), errors.iter().map(ToString::to_string).collect());
     }
 
-    /// Stages what is desired and stores it. Gives the number of objects that changed.
+    /// Carries a sync that waits on, now that something has changed.
+    pub(super) async fn go_on(&mut self) {
+        let (Some(UnderWay { desired, trigger, started }), Some(settings)) =
+            (self.under_way.take(), self.settings.clone())
+        else {
+            return;
+        };
+        self.follow(desired, &settings, &trigger, started).await;
+    }
+
+    /// Stages what is desired and stores it. Gives the number of objects that changed; `None` while a step waits.
     async fn deploy(
         &mut self,
         desired: &Desired,
         settings: &Arc<Settings>,
         trigger: &Trigger,
         started: Timestamp,
-    ) -> Result<usize, Failure> {
-        let rendered = &desired.rendered;
-        if !rendered.errors.is_empty() {
-            // What an object of a whole file needs may stand in a broken one, so only its own fields are looked at.
-            let live = self.shared.registry.snapshot();
-            let unknown = rendered.documents.iter().flat_map(|document| stage::unknown_fields(live.kinds(), document));
-            let unknown = self.placed(desired, unknown.collect()).await;
-            let mut errors: Vec<_> = rendered.errors.iter().cloned().chain(unknown).collect();
-            errors.sort();
-            return Err(Failure::Commit(status::COMPARISON_ERROR, errors));
+    ) -> Result<Option<usize>, Failure> {
+        if !desired.rendered.errors.is_empty() {
+            return Err(Failure::Commit(status::COMPARISON_ERROR, self.errors_of(desired).await));
         }
-        for race in 0..RACES {
-            if race > 0 {
-                tokio::time::sleep(Duration::from_millis(u64::from(race) * 5)).await;
-            }
-            let application = self.application().await.map_err(Failure::Store)?;
-            let inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
-            let mut wish = Wish::of(&application, &desired.commit().id.to_string());
-            if let Wish::Sync { pruning } = &mut wish
-                && *pruning != Pruning::Off
-            {
-                let documents = &rendered.documents;
-                if let Some(message) = guard::refuses_emptiness(&application, documents.len(), inventory.len()) {
-                    let file = application.spec.all_sources()[0].path.clone();
-                    return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
+        let mut races = 0;
+        while races < RACES {
+            match self.attempt(desired, settings, trigger, started, races == 0).await? {
+                Attempt::Done(changed) => return Ok(Some(changed)),
+                Attempt::Waiting => return Ok(None),
+                Attempt::Stepped => {}
+                Attempt::Raced => {
+                    races += 1;
+                    tokio::time::sleep(Duration::from_millis(u64::from(races) * 5)).await;
                 }
-                let wanted: HashSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
-                if inventory.iter().any(|key| !wanted.contains(key)) && self.is_unrelated(&application, desired).await {
-                    pruning.distrust();
-                }
-            }
-            if settings.options.fail_on_shared_resource {
-                let keys = rendered.documents.iter().map(|document| document.key.clone()).collect();
-                let failed = |message| SourceError { file: self.key.to_string(), line: 0, message };
-                let shared: Vec<_> = self.shared_with(&keys).into_iter().map(failed).collect();
-                if !shared.is_empty() {
-                    return Err(Failure::Cluster(shared));
-                }
-            }
-            if race == 0 {
-                self.check_signatures(&application, desired).await.map_err(Failure::Cluster)?;
-            }
-            let (transaction, staged) = self.stage(desired, settings, &wish, inventory.clone()).await;
-            if !staged.errors.is_empty() {
-                return Err(Failure::Cluster(self.placed(desired, staged.errors).await));
-            }
-            if let Some(asked) = plan_asked_for(&application) {
-                let documents = &rendered.documents;
-                let fingerprints = &self.shared.fingerprints;
-                let id = plan::id(&self.name, &transaction, &staged.pruned, documents, fingerprints);
-                if id != asked {
-                    let message = format!(
-                        "plan {asked} is not what a sync of {} does now: that is plan {id}; look at it (windlass diff) \
-                         and ask for that one",
-                        desired.commit().short()
-                    );
-                    let file = self.key.to_string();
-                    return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
-                }
-            }
-            let stored = match wish {
-                Wish::Compare => {
-                    self.compare(desired, &transaction, &staged).await;
-                    return Ok(0);
-                }
-                Wish::Sync { .. } => {
-                    self.store(desired, &application, settings, trigger, started, transaction, &staged).await
-                }
-            };
-            match stored {
-                Err(error) if matches!(error.reason, Reason::Conflict | Reason::AlreadyExists) => {}
-                Err(error) => return Err(Failure::Store(error)),
-                Ok(changed) => return Ok(changed),
             }
         }
         Err(Failure::Store(ApiError::conflict(self.key.kind, &self.key.name, "others keep writing the same objects")))
     }
 
-    async fn stage(
+    /// Everything that is wrong with what was read.
+    async fn errors_of(&self, desired: &Desired) -> Vec<SourceError> {
+        let rendered = &desired.rendered;
+        // What an object of a whole file needs may stand in a broken one, so only its own fields are looked at.
+        let live = self.shared.registry.snapshot();
+        let unknown = rendered.documents.iter().flat_map(|document| stage::unknown_fields(live.kinds(), document));
+        let unknown = self.placed(desired, unknown.collect()).await;
+        let mut errors: Vec<_> = rendered.errors.iter().cloned().chain(unknown).collect();
+        errors.sort();
+        errors
+    }
+
+    async fn attempt(
         &mut self,
         desired: &Desired,
         settings: &Arc<Settings>,
-        wish: &Wish,
-        inventory: Vec<ObjectKey>,
+        trigger: &Trigger,
+        started: Timestamp,
+        is_first: bool,
+    ) -> Result<Attempt, Failure> {
+        let documents = &desired.rendered.documents;
+        let application = self.application().await.map_err(Failure::Store)?;
+        let inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
+        let mut wish = Wish::of(&application, &desired.commit().id.to_string());
+        if let Wish::Sync { pruning } = &mut wish
+            && *pruning != Pruning::Off
+        {
+            if let Some(message) = guard::refuses_emptiness(&application, documents.len(), inventory.len()) {
+                let file = application.spec.all_sources()[0].path.clone();
+                return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
+            }
+            let wanted: HashSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
+            if inventory.iter().any(|key| !wanted.contains(key)) && self.is_unrelated(&application, desired).await {
+                pruning.distrust();
+            }
+        }
+        if settings.options.fail_on_shared_resource {
+            let keys = documents.iter().map(|document| document.key.clone()).collect();
+            let failed = |message| SourceError { file: self.key.to_string(), line: 0, message };
+            let shared: Vec<_> = self.shared_with(&keys).into_iter().map(failed).collect();
+            if !shared.is_empty() {
+                return Err(Failure::Cluster(shared));
+            }
+        }
+        if is_first {
+            self.check_signatures(&application, desired).await.map_err(Failure::Cluster)?;
+        }
+        let pruning = match wish {
+            Wish::Sync { pruning } => pruning,
+            Wish::Compare => Pruning::Off,
+        };
+        let part = Part { documents: None, inventory: inventory.clone(), pruning, holds_last: false };
+        let (transaction, mut staged) = self.stage(desired, settings, part).await;
+        let hooks = desired.rendered.hooks.iter();
+        staged.errors.extend(hooks.flat_map(|(_, hook)| stage::unknown_fields(transaction.kinds(), hook)));
+        if !staged.errors.is_empty() {
+            return Err(Failure::Cluster(self.placed(desired, staged.errors).await));
+        }
+        let operation = application.status.operation_state.as_ref();
+        let is_begun = operation.is_some_and(|operation| operation.phase == "Running");
+        if let Some(asked) = plan_asked_for(&application).filter(|_| !is_begun) {
+            let id = plan::id(&self.name, &transaction, &staged.pruned, documents, &self.shared.fingerprints);
+            if id != asked {
+                let message = format!(
+                    "plan {asked} is not what a sync of {} does now: that is plan {id}; look at it (windlass diff) \
+                     and ask for that one",
+                    desired.commit().short()
+                );
+                let file = self.key.to_string();
+                return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
+            }
+        }
+        if wish == Wish::Compare {
+            self.compare(desired, &transaction, &staged).await;
+            return Ok(Attempt::Done(0));
+        }
+        let work = Work {
+            desired,
+            application: &application,
+            settings,
+            trigger,
+            started,
+            pruning,
+            inventory: &inventory,
+            whole: &transaction,
+            staged: &staged,
+        };
+        let (began, earlier) = match self.advance(&work).await? {
+            Advance::Stepped => return Ok(Attempt::Stepped),
+            Advance::Raced => return Ok(Attempt::Raced),
+            Advance::Waiting => return Ok(Attempt::Waiting),
+            Advance::Simple => (started, Vec::new()),
+            Advance::Finished(record) => (record.started, record.results),
+        };
+        match self.store(desired, &application, settings, trigger, began, transaction, &staged, earlier).await {
+            Err(error) if matches!(error.reason, Reason::Conflict | Reason::AlreadyExists) => Ok(Attempt::Raced),
+            Err(error) => Err(Failure::Store(error)),
+            Ok(changed) => Ok(Attempt::Done(changed)),
+        }
+    }
+
+    /// Puts what is desired, or a part of it, into a transaction.
+    pub(super) async fn stage(
+        &mut self,
+        desired: &Desired,
+        settings: &Arc<Settings>,
+        part: Part,
     ) -> (Transaction, Staged) {
         let shared = self.shared.clone();
         let _slot = shared.slots.acquire().await;
         let verified = std::mem::take(&mut self.verified);
         let (registry, desired, settings) = (self.shared.registry.clone(), desired.clone(), settings.clone());
-        let (name, pruning) = (
-            self.name.clone(),
-            match wish {
-                Wish::Sync { pruning } => *pruning,
-                Wish::Compare => Pruning::Off,
-            },
-        );
-        let fingerprints = self.shared.fingerprints.clone();
+        let (name, fingerprints) = (self.name.clone(), self.shared.fingerprints.clone());
         let work = move || {
             let live = registry.snapshot();
             let mut transaction = registry.begin(&stage::author(Some(desired.commit())));
             let scope = Scope {
                 application: &name,
                 commit: Some(desired.commit()),
-                documents: &desired.rendered.documents,
-                inventory: &inventory,
+                documents: part.documents.as_deref().unwrap_or(&desired.rendered.documents),
+                inventory: &part.inventory,
                 verified: Some(&verified),
                 settings: Some(&settings),
-                pruning,
+                pruning: part.pruning,
                 fingerprints: Some(&fingerprints),
+                holds_last: part.holds_last,
                 is_healing: false,
             };
             let staged = stage::stage(&mut transaction, &live, scope);

@@ -47,6 +47,11 @@ impl Desired {
         &self.readings[0].commit
     }
 
+    /// The same commits with other documents.
+    pub fn with(&self, rendered: Rendered) -> Self {
+        Self { rendered: Arc::new(rendered), ..self.clone() }
+    }
+
     /// Finds the kinds in the cluster that the sources do not define themselves.
     pub fn resolve(&mut self, cluster: &Kinds) {
         if self.rendered.has_strangers() {

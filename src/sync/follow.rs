@@ -111,7 +111,7 @@ impl Worker {
             source.upstream.unfollow(&source.follower);
         }
         (self.spec, self.settings, self.settled) = (None, None, None);
-        (self.retry, self.failures) = (None, 0);
+        (self.retry, self.failures, self.under_way) = (None, 0, None);
     }
 
     fn watch_inventory(&mut self, status: &crate::object::application::ApplicationStatus) {

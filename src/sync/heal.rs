@@ -80,6 +80,7 @@ impl Worker {
                 settings: Some(&settings),
                 pruning: Pruning::Off,
                 fingerprints: Some(&self.shared.fingerprints),
+                holds_last: false,
                 is_healing: true,
             };
             let staged = stage::stage(&mut transaction, &live, scope);

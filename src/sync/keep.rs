@@ -7,15 +7,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::desired::Desired;
+use super::render::Document;
 use super::settings::Settings;
 use super::stage::Staged;
 use super::status::{self, Compared, Deployed};
 use super::trigger::Trigger;
 use super::worker::{Current, Worker};
-use super::{application, outcome, tracking};
-use crate::cluster::registry::{StepKind, Transaction};
-use crate::object::application::Application;
-use crate::object::{ApiError, ObjectKey, Revision};
+use super::{application, outcome, tracking, waves};
+use crate::cluster::registry::Transaction;
+use crate::object::application::{Application, ResourceResult};
+use crate::object::{ApiError, Object, ObjectKey, Revision};
 
 impl Worker {
     /// Writes down what a sync would do.
@@ -71,10 +72,13 @@ impl Worker {
         started: Timestamp,
         mut transaction: Transaction,
         staged: &Staged,
+        earlier: Vec<ResourceResult>,
     ) -> Result<usize, ApiError> {
         let documents = &desired.rendered.documents;
-        let results = outcome::results(&transaction, staged);
-        let changed = outcome::changed(&transaction);
+        let changed_before = earlier.iter().filter(|r| r.hook_type.is_empty() && r.status != "PruneSkipped").count();
+        let mut results = earlier;
+        results.extend(outcome::results(&transaction, staged));
+        let changed = outcome::changed(&transaction) + changed_before;
         let keys = outcome::keys(desired, staged);
         // Both what was owned and what will be: a change that comes beside the commit is not lost.
         self.own(keys.iter().cloned().chain(tracking::inventory(transaction.kinds(), &application.status)).collect());
@@ -110,26 +114,32 @@ impl Worker {
         if application.operation.is_some() {
             application::end_operation(&mut transaction, &self.key)?;
         }
+        // Of a sync that this one takes the place of.
+        for hook in waves::running_hooks(transaction.kinds(), &application.status) {
+            waves::release(&mut transaction, &hook, true)?;
+        }
         // The revisions at which the objects are as this commit says.
-        let kept: Vec<(ObjectKey, Revision)> = transaction
-            .steps()
-            .filter(|step| step.kind == StepKind::Keep)
-            .filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision)))
-            .collect();
+        let kept = waves::kept(&transaction);
         let written = transaction.commit().await?;
         self.wrote(&written);
         self.status = next;
         self.take_up(desired);
-        let places = self.current.as_ref().map(|current| current.places.clone()).unwrap_or_default();
+        self.remember(&written, kept);
+        self.gates.clear();
+        self.own(keys);
+        Ok(changed)
+    }
+
+    /// Objects that are as what was taken up says, at the revision that they have now.
+    pub(super) fn remember(&mut self, written: &[Arc<Object>], kept: Vec<(ObjectKey, Revision)>) {
+        let Some(current) = self.current.clone() else { return };
         let written = written.iter().map(|object| (object.key.clone(), object.meta.revision));
         for (key, revision) in written.chain(kept) {
-            if let Some(place) = places.get(&key) {
-                self.verified.insert(&documents[*place], revision);
+            if let Some(place) = current.places.get(&key) {
+                self.verified.insert(&current.desired.rendered.documents[*place], revision);
             }
         }
-        self.own(keys);
         self.count_verified();
-        Ok(changed)
     }
 
     fn count_verified(&mut self) {
@@ -139,6 +149,19 @@ impl Worker {
             *count = (*count + now).saturating_sub(before);
             now != before
         });
+    }
+
+    /// From now on, those objects that a sync has reached are held against what is desired, the others against what was
+    /// before.
+    pub(super) fn take_up_part(&mut self, desired: &Desired, reached: &HashSet<&ObjectKey>, pruned: &[ObjectKey]) {
+        let mut rendered = (*desired.rendered).clone();
+        rendered.documents.retain(|document| reached.contains(&document.key));
+        if let Some(current) = &self.current {
+            let before = current.desired.rendered.documents.iter();
+            let is_left = |document: &&Document| !reached.contains(&document.key) && !pruned.contains(&document.key);
+            rendered.documents.extend(before.filter(is_left).cloned());
+        }
+        self.take_up(&desired.with(rendered));
     }
 
     /// From now on, what is desired is what the objects are held against.

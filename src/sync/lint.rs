@@ -57,6 +57,7 @@ pub async fn lint(rendered: &Rendered, policies: &[Value]) -> Result<Linted, Api
         settings: None,
         pruning: Pruning::Off,
         fingerprints: None,
+        holds_last: false,
         is_healing: false,
     };
     let staged = stage::stage(&mut transaction, &registry.snapshot(), scope);

@@ -32,6 +32,7 @@ mod guard;
 mod heal;
 mod keep;
 mod signing;
+mod waves;
 mod worker;
 
 mod application;

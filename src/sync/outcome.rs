@@ -24,6 +24,13 @@ pub struct Entry {
     pub is_hook: bool,
 }
 
+impl Entry {
+    /// An object that git no longer has.
+    pub fn extraneous(key: &ObjectKey, is_synced: bool) -> Self {
+        Self { key: key.clone(), is_synced, requires_pruning: true, sync_wave: 0, is_hook: false }
+    }
+}
+
 /// The objects that the Application has or should have; `differs` tells of those that are not as git says.
 pub fn entries(documents: &[Document], staged: &Staged, differs: impl Fn(&ObjectKey) -> bool) -> Vec<Entry> {
     let declared = documents.iter().map(|document| Entry {
@@ -33,14 +40,7 @@ pub fn entries(documents: &[Document], staged: &Staged, differs: impl Fn(&Object
         sync_wave: tracking::sync_wave(document.object()),
         is_hook: false,
     });
-    let extraneous = |key: &ObjectKey, is_synced| Entry {
-        key: key.clone(),
-        is_synced,
-        requires_pruning: true,
-        sync_wave: 0,
-        is_hook: false,
-    };
-    let left = staged.left.iter().map(|left| extraneous(&left.key, left.is_ignored));
+    let left = staged.left.iter().map(|left| Entry::extraneous(&left.key, left.is_ignored));
     declared.chain(left).collect()
 }
 
@@ -73,10 +73,9 @@ pub fn warnings(desired: &Desired, staged: &Staged) -> Vec<String> {
     desired.rendered.warnings.iter().chain(&staged.warnings).cloned().collect()
 }
 
-/// What a committed transaction did.
-pub fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult> {
-    let pruned: HashSet<&ObjectKey> = staged.pruned.iter().collect();
-    let entry = |key: &ObjectKey, status: &str, message: &str| ResourceResult {
+/// What was done with an object.
+pub fn result(key: &ObjectKey, status: &str, message: &str) -> ResourceResult {
+    ResourceResult {
         group: key.kind.group.to_owned(),
         version: key.kind.version.to_owned(),
         kind: key.kind.kind.to_owned(),
@@ -86,16 +85,21 @@ pub fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult
         message: message.to_owned(),
         sync_phase: "Sync".to_owned(),
         ..ResourceResult::default()
-    };
+    }
+}
+
+/// What a committed transaction did.
+pub fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult> {
+    let pruned: HashSet<&ObjectKey> = staged.pruned.iter().collect();
     let steps = transaction.steps().filter_map(|step| match step.kind {
         StepKind::Keep => None,
-        _ if pruned.contains(&step.key) => Some(entry(&step.key, "Pruned", "pruned")),
-        StepKind::Create => Some(entry(&step.key, "Synced", "created")),
-        StepKind::Replace => Some(entry(&step.key, "Synced", "replaced")),
-        StepKind::Update => Some(entry(&step.key, "Synced", "configured")),
+        _ if pruned.contains(&step.key) => Some(result(&step.key, "Pruned", "pruned")),
+        StepKind::Create => Some(result(&step.key, "Synced", "created")),
+        StepKind::Replace => Some(result(&step.key, "Synced", "replaced")),
+        StepKind::Update => Some(result(&step.key, "Synced", "configured")),
         StepKind::Delete => None,
     });
-    let left = staged.left.iter().map(|left| entry(&left.key, "PruneSkipped", left.why));
+    let left = staged.left.iter().map(|left| result(&left.key, "PruneSkipped", left.why));
     steps.chain(left).collect()
 }
 

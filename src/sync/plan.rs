@@ -54,6 +54,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
             settings: request.settings,
             pruning: Pruning::Approved,
             fingerprints: request.fingerprints,
+            holds_last: false,
             is_healing: false,
         };
         stage::stage(&mut transaction, &live, scope);
@@ -72,6 +73,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         settings: request.settings,
         pruning: request.pruning,
         fingerprints: request.fingerprints,
+        holds_last: false,
         is_healing: false,
     };
     let mut staged = stage::stage(&mut transaction, &live, scope);

@@ -60,6 +60,8 @@ pub struct Scope<'a> {
     pub pruning: Pruning,
     /// Where workloads are to be rolled when configuration changes that is declared beside them.
     pub fingerprints: Option<&'a Key>,
+    /// What asks to be deleted last stays for now.
+    pub holds_last: bool,
     /// Only what somebody changed is put back; no sync.
     pub is_healing: bool,
 }
@@ -316,7 +318,8 @@ fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -
 }
 
 /// The object to apply: what the manifest says, plus where it belongs.
-fn desired(application: &str, document: &Document, cause: Option<&str>) -> Value {
+/// What is applied of a document: without what servers fill in, and marked as the Application's.
+pub fn desired(application: &str, document: &Document, cause: Option<&str>) -> Value {
     let mut object = document.object().clone();
     if let Some(members) = object.as_object_mut() {
         members.remove("status");
@@ -357,8 +360,10 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
              {APPROVE_ANNOTATION}: {commit}"
         ));
     }
+    let is_last =
+        |live: &Value| scope.settings.is_some_and(|settings| settings.options.prune_last) || tracking::prune_last(live);
     for key in gone {
-        let Some(live) = transaction.current(key) else { continue };
+        let Some(live) = transaction.current(key).filter(|live| !(scope.holds_last && is_last(live))) else { continue };
         let why = if tracking::prune_disabled(&live) {
             Some("asks not to be pruned")
         } else if scope.pruning.waits() && tracking::prune_needs_approval(&live) {

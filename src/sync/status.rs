@@ -11,6 +11,7 @@ use super::outcome::Entry;
 use super::tracking;
 use super::trigger::Trigger;
 use super::upstream::Position;
+use super::waves::Record;
 use crate::diff::health::{Health, Level, health};
 use crate::diff::plan::SourceError;
 use crate::object::ObjectKey;
@@ -175,6 +176,45 @@ pub fn deployed(
     status
 }
 
+/// A sync of several steps that is under way.
+#[derive(Clone)]
+pub struct Advanced<'a> {
+    pub commit: &'a Commit,
+    pub revisions: Vec<String>,
+    pub spec: &'a ApplicationSpec,
+    pub operation: Option<&'a Operation>,
+    pub record: &'a Record,
+    /// What it waits for.
+    pub message: &'a str,
+    pub retries: i64,
+    pub now: Timestamp,
+}
+
+pub fn advanced(old: &ApplicationStatus, advanced: &Advanced) -> ApplicationStatus {
+    let Advanced { commit, revisions, spec, operation, record, message, retries, now } = advanced;
+    let mut status = old.clone();
+    status.operation_state = Some(OperationState {
+        operation: operation.cloned(),
+        phase: "Running".to_owned(),
+        message: (*message).to_owned(),
+        started_at: Some(record.started_at()),
+        finished_at: None,
+        retry_count: *retries,
+        sync_result: Some(SyncResult {
+            revision: commit.id.to_string(),
+            revisions: revisions.clone(),
+            source: spec.source.clone(),
+            sources: spec.sources.clone(),
+            resources: record.results.clone(),
+        }),
+    });
+    if status.operation_state == old.operation_state {
+        return status;
+    }
+    stamp(old, &mut status, *now);
+    status
+}
+
 /// A commit that is not deployed, and why: what was deployed before stays.
 pub struct Refused<'a> {
     pub commit: &'a Commit,
@@ -200,14 +240,17 @@ pub fn refused(old: &ApplicationStatus, refused: &Refused) -> ApplicationStatus 
     };
     let same = old.operation_state.as_ref().is_some_and(|op| op.phase == "Failed" && op.message == message);
     if !same || last != Some(&revision) {
+        // What its steps have done stays to be seen.
+        let begun = old.operation_state.as_ref().filter(|op| op.phase == "Running" && last == Some(&revision));
+        let sync_result = begun.and_then(|op| op.sync_result.clone());
         status.operation_state = Some(OperationState {
+            operation: begun.and_then(|op| op.operation.clone()),
             phase: "Failed".to_owned(),
             message,
-            started_at: Some(rfc3339(refused.started)),
+            started_at: begun.and_then(|op| op.started_at.clone()).or_else(|| Some(rfc3339(refused.started))),
             finished_at: Some(rfc3339(refused.now)),
             retry_count: refused.retries,
-            sync_result: Some(SyncResult { revision, ..SyncResult::default() }),
-            ..OperationState::default()
+            sync_result: Some(sync_result.unwrap_or_else(|| SyncResult { revision, ..SyncResult::default() })),
         });
     }
     let mut conditions = kept_conditions(old, &[DRIFT_WARNING]);

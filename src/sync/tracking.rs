@@ -41,6 +41,11 @@ pub fn prune_needs_approval(live: &Value) -> bool {
     has(live, OPTIONS_ANNOTATION, "Prune=confirm")
 }
 
+/// Whether the live object asks to be deleted after everything else of the sync that no longer has it.
+pub fn prune_last(live: &Value) -> bool {
+    has(live, OPTIONS_ANNOTATION, "PruneLast=true")
+}
+
 /// Whether the live object asks to outlive its Application.
 pub fn delete_disabled(live: &Value) -> bool {
     has(live, OPTIONS_ANNOTATION, "Delete=false")

@@ -10,6 +10,7 @@ use std::time::Duration;
 use git2::Oid;
 use tokio::time::{Instant, sleep_until};
 
+use super::deploy::UnderWay;
 use super::desired::{Desired, Followed};
 use super::events::{self, Note};
 use super::heal::Fights;
@@ -20,6 +21,7 @@ use super::syncer::Shared;
 use super::trigger::Trigger;
 use super::upstream::Position;
 use super::{application, status, tracking};
+use crate::diff::health::{Level, health};
 use crate::object::application::{ApplicationSpec, ApplicationStatus};
 use crate::object::{ApiError, ObjectKey};
 
@@ -66,6 +68,12 @@ pub(super) struct Worker {
     /// Somebody asked for a sync by `operation`.
     pub operating: bool,
     pub deleting: bool,
+    /// A sync that waits, for health or for a hook.
+    pub under_way: Option<UnderWay>,
+    /// What a sync that did not end has changed; its later steps, and those of the next one, wait for these.
+    pub gates: HashSet<ObjectKey>,
+    /// The sync failed because of an object that is degraded.
+    pub may_heal: bool,
     owned: HashSet<ObjectKey>,
     health_at: Option<Instant>,
     unwell: BTreeSet<ObjectKey>,
@@ -103,6 +111,9 @@ impl Worker {
             refreshing: false,
             operating: false,
             deleting: false,
+            under_way: None,
+            gates: HashSet::new(),
+            may_heal: false,
             owned: HashSet::new(),
             health_at: None,
             unwell: BTreeSet::new(),
@@ -153,12 +164,19 @@ impl Worker {
             if self.health_at.is_none() {
                 self.report_health().await;
             }
+            if self.under_way.is_some() {
+                self.go_on().await;
+                self.answer().await;
+            } else if self.may_heal && self.has_healed() {
+                self.ask(&Trigger::Retry);
+            }
         }
     }
 
     /// Takes the refresh annotation and the operation off: that they go is the answer to who asked.
     async fn answer(&mut self) {
-        if std::mem::take(&mut self.operating)
+        if self.under_way.is_none()
+            && std::mem::take(&mut self.operating)
             && let Err(error) = application::clear_operation(&self.shared.registry, &self.key).await
         {
             tracing::warn!(%error, application = %self.key, "the operation cannot be removed");
@@ -168,6 +186,15 @@ impl Worker {
         {
             tracing::warn!(%error, application = %self.key, "the refresh annotation cannot be removed");
         }
+    }
+
+    /// Whether everything that a sync failed for is well now.
+    fn has_healed(&self) -> bool {
+        let live = self.shared.registry.snapshot();
+        let is_well = |key: &ObjectKey| {
+            live.get(key).is_some_and(|object| health(key.kind, &object.value()).status == Level::Healthy)
+        };
+        self.gates.iter().all(is_well)
     }
 
     /// The repositories moved, and nothing of this Application with them.

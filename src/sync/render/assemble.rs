@@ -14,6 +14,7 @@ use crate::diff::plan::SourceError;
 use crate::object::custom::Kinds;
 use crate::object::{Kind, ObjectKey, kinds};
 use crate::sync::settings::Selection;
+use crate::sync::waves::{Hook, hook};
 
 /// Objects of one Application.
 const MAX_OBJECTS: usize = 200_000;
@@ -45,6 +46,8 @@ struct Place<'a> {
 pub struct Rendered {
     /// In the order of files and lines; those of kinds that definitions add come last.
     pub documents: Vec<Document>,
+    /// Objects that are made at moments of each sync, and are not deployed.
+    pub hooks: Vec<(Hook, Document)>,
     /// Objects of kinds that neither the table nor a definition among the documents has. Each is an error until
     /// [`Rendered::resolve`] finds its kind in the cluster.
     strangers: Vec<Stranger>,
@@ -170,7 +173,31 @@ impl Rendered {
         self.refuse_duplicates();
         self.sort();
         self.resolve(&Kinds::default());
+        self.part_hooks();
         self.attach_config();
+    }
+
+    /// Takes the hooks out of the documents.
+    fn part_hooks(&mut self) {
+        let mut hooks = Vec::new();
+        let mut errors = Vec::new();
+        self.documents.retain(|document| match hook(document.object()) {
+            Ok(None) => true,
+            Ok(Some(hook)) => {
+                hooks.push((hook, document.clone()));
+                false
+            }
+            Err(why) => {
+                errors.push(document.error(format!("{}: {why}", document.key)));
+                false
+            }
+        });
+        hooks.retain(|(hook, _)| !hook.phases.is_empty());
+        self.hooks.extend(hooks);
+        if !errors.is_empty() {
+            self.errors.extend(errors);
+            self.sort();
+        }
     }
 
     fn attach_config(&mut self) {
@@ -210,6 +237,7 @@ impl Rendered {
         self.errors = errors;
         self.refuse_duplicates();
         self.sort();
+        self.part_hooks();
     }
 
     fn sort(&mut self) {
@@ -262,6 +290,7 @@ impl Rendered {
         let mut together = Arc::unwrap_or_clone(first);
         for rendered in rest {
             together.documents.extend(rendered.documents.iter().cloned());
+            together.hooks.extend(rendered.hooks.iter().cloned());
             together.strangers.extend(rendered.strangers.iter().cloned());
             together.errors.extend(rendered.errors.iter().cloned());
             together.warnings.extend(rendered.warnings.iter().cloned());
@@ -301,7 +330,7 @@ impl Rendered {
     fn refuse_duplicates(&mut self) {
         let mut first: HashMap<&ObjectKey, &Document> = HashMap::with_capacity(self.documents.len());
         let mut found = Vec::new();
-        for document in &self.documents {
+        for document in self.documents.iter().chain(self.hooks.iter().map(|(_, document)| document)) {
             if let Some(other) = first.insert(&document.key, document) {
                 let is = |other: &Document| format!("{} is declared twice: here and at {other}", document.key);
                 found.push(document.error(is(other)));

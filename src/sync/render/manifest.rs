@@ -146,11 +146,14 @@ fn identify(object: &Value) -> Result<(Option<&'static Kind>, String, String), V
     }
     let known = kinds::by_manifest(api_version, kind);
     let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    let name = text(metadata, "name").to_owned();
+    // A hook may leave its name to the sync that makes it.
+    let is_hook = !metadata["annotations"]["argocd.argoproj.io/hook"].is_null();
+    let given = text(metadata, "name");
+    let name = if given.is_empty() && is_hook { text(metadata, "generateName") } else { given }.to_owned();
     if name.is_empty() {
         wrong.push(match metadata.get("name") {
             None if metadata.get("generateName").is_some() => {
-                "metadata.generateName is not supported: an object in git needs a name of its own".to_owned()
+                "metadata.generateName is for hooks of a sync only: an object in git needs a name of its own".to_owned()
             }
             None | Some(Value::Null | Value::String(_)) => "metadata.name: Required value".to_owned(),
             Some(other) => format!("metadata.name: Invalid value: {other}: must be a string"),

@@ -13,6 +13,7 @@ mod remotes;
 mod reverts;
 mod secrets;
 mod tools;
+mod waves;
 
 use std::path::Path;
 use std::time::Duration;
@@ -137,7 +138,8 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("never came true: {what}; conditions: {:?}", self.conditions());
+        let operation = self.application().status.operation_state;
+        panic!("never came true: {what}; conditions: {:?}; operation: {operation:?}", self.conditions());
     }
 }
 

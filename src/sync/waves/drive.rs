@@ -1,0 +1,478 @@
+//! Carries a sync of several steps on: each call stores one step at most, from what the cluster and the Application say
+//! at that moment, so it may be called again at any time, by this process or the next.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::hook::{DeletePolicy, FINALIZER, Hook, Phase, Verdict, judge};
+use super::record::{self, Record};
+use super::{Course, Facts, Failed, Next, Prunes, Step};
+use crate::cluster::registry::{DeleteOptions, Patch, Propagation, StepKind, Target, Transaction, WriteOptions};
+use crate::diff::health::{Health, health};
+use crate::diff::plan::SourceError;
+use crate::object::application::Application;
+use crate::object::{ApiError, ObjectKey, Reason};
+use crate::sync::deploy::{Failure, Part};
+use crate::sync::desired::Desired;
+use crate::sync::guard::Pruning;
+use crate::sync::render::Document;
+use crate::sync::settings::Settings;
+use crate::sync::stage::{self, Staged};
+use crate::sync::status::{self, Advanced, Compared};
+use crate::sync::trigger::Trigger;
+use crate::sync::worker::Worker;
+use crate::sync::{application, outcome, tracking};
+
+/// A sync, and what all of it at once would do now.
+pub(in crate::sync) struct Work<'a> {
+    pub desired: &'a Desired,
+    pub application: &'a Application,
+    pub settings: &'a Arc<Settings>,
+    pub trigger: &'a Trigger,
+    pub started: Timestamp,
+    pub pruning: Pruning,
+    pub inventory: &'a [ObjectKey],
+    pub whole: &'a Transaction,
+    pub staged: &'a Staged,
+}
+
+/// How far a call brought it.
+pub(in crate::sync) enum Advance {
+    /// One transaction does it all, and nothing is waited for.
+    Simple,
+    /// Something was stored; there may be more to do at once.
+    Stepped,
+    /// Others wrote meanwhile.
+    Raced,
+    /// The next step waits for something in the cluster.
+    Waiting,
+    /// All is done but to say so.
+    Finished(Record),
+}
+
+/// Why a step was not stored.
+enum Trouble {
+    /// It cannot be; the sync has failed.
+    Fails(String),
+    Other(Failure),
+}
+
+impl From<ApiError> for Trouble {
+    fn from(error: ApiError) -> Self {
+        Self::Other(Failure::Store(error))
+    }
+}
+
+struct Known<'a> {
+    work: &'a Work<'a>,
+    record: &'a Record,
+    gates: &'a HashSet<ObjectKey>,
+}
+
+impl Work<'_> {
+    fn hooks(&self) -> &[(Hook, Document)] {
+        &self.desired.rendered.hooks
+    }
+
+    fn commit(&self) -> String {
+        self.desired.commit().id.to_string()
+    }
+
+    fn prunes_last(&self, key: &ObjectKey) -> bool {
+        self.settings.options.prune_last
+            || self.whole.stored(key).is_some_and(|live| tracking::prune_last(&live.value()))
+    }
+
+    fn key_of(&self, document: &Document, phase: Phase, record: &Record) -> ObjectKey {
+        let name = record.name_of(document.object(), phase, &self.commit());
+        ObjectKey::new(document.key.kind, document.key.namespace.as_str(), name)
+    }
+
+    /// Whether there is anything to do beside what heals drift: hooks are run for what is deployed, not for each look.
+    fn has_reason(&self) -> bool {
+        let status = &self.application.status;
+        let state = status.operation_state.as_ref();
+        let succeeded = state.is_some_and(|state| state.phase == "Succeeded");
+        let unfinished = !succeeded
+            && state.and_then(|state| state.sync_result.as_ref()).is_some_and(|result| !result.resources.is_empty());
+        let commit = self.commit();
+        let is_deployed = succeeded
+            && (status.history.last().is_some_and(|last| last.revision == commit) || status.sync.revision == commit);
+        let changes = self.whole.steps().any(|step| step.kind != StepKind::Keep);
+        let asked = self.application.operation.is_some();
+        asked || status.history.is_empty() || unfinished || changes && !(is_deployed && *self.trigger == Trigger::Start)
+    }
+}
+
+impl Facts for Known<'_> {
+    fn is_due(&self, key: &ObjectKey) -> bool {
+        let step = self.work.whole.step(key);
+        // What differs again after it was applied is drift, which heals by itself.
+        step.is_some_and(|step| step.kind != StepKind::Keep) && !self.record.has(key)
+    }
+
+    fn prunes(&self, prunes: Prunes) -> bool {
+        self.work.staged.pruned.iter().any(|key| {
+            let is_meant = match prunes {
+                Prunes::Nothing => false,
+                Prunes::Most => !self.work.prunes_last(key),
+                Prunes::All => true,
+            };
+            is_meant && !self.record.has_pruned(key)
+        })
+    }
+
+    fn health(&self, key: &ObjectKey) -> Option<Health> {
+        let live = || self.work.whole.stored(key).map(|live| health(key.kind, &live.value()));
+        self.gates.contains(key).then(|| live().unwrap_or_else(Health::missing))
+    }
+
+    fn hook(&self, phase: Phase, place: usize) -> Option<Verdict> {
+        let (_, document) = &self.work.hooks()[place];
+        self.record.hook(phase, &self.work.key_of(document, phase, self.record))
+    }
+
+    fn name(&self, place: usize) -> String {
+        let (_, document) = &self.work.hooks()[place];
+        format!("{} ({document})", document.key)
+    }
+}
+
+impl Worker {
+    /// Does what comes next.
+    pub(in crate::sync) async fn advance(&mut self, work: &Work<'_>) -> Result<Advance, Failure> {
+        let pruned = &work.staged.pruned;
+        let last = pruned.iter().any(|key| work.prunes_last(key));
+        let course = Course::of(&work.desired.rendered.documents, work.hooks(), !pruned.is_empty(), last);
+        let (commit, revisions) = (work.commit(), work.desired.revisions());
+        let mut record = Record::of(&work.application.status, &commit, &revisions, work.started);
+        if !record.is_begun && (course.is_simple() || !work.has_reason()) {
+            return Ok(Advance::Simple);
+        }
+        self.own(self.concerned(work, &record));
+        match self.end_hooks(work, &mut record).await {
+            Ok(None) => {}
+            Ok(Some(advance)) => return Ok(advance),
+            Err(error) => return Err(Failure::Store(error)),
+        }
+        let gates = self.gates.clone();
+        let known = Known { work, record: &record, gates: &gates };
+        self.may_heal = false;
+        let (next, failure) = match &record.failure {
+            Some(failure) => (course.next_of_failure(&known), Some(failure.clone())),
+            None => match course.next(&known) {
+                Next::Fail(Failed { why, may_heal }) => {
+                    self.may_heal = may_heal;
+                    (course.next_of_failure(&known), Some(why))
+                }
+                next => (next, None),
+            },
+        };
+        match (next, failure) {
+            (Next::Begin(step), failure) => {
+                match self.begin(work, &course, step, record.clone(), failure.as_deref()).await {
+                    Ok(advance) => Ok(advance),
+                    Err(Trouble::Other(failure)) => Err(failure),
+                    Err(Trouble::Fails(why)) => self.fail(work, &course, record, failure.is_some(), why).await,
+                }
+            }
+            (Next::Wait(step, message), failure) => {
+                let pruned: Vec<_> = work.inventory.iter().filter(|key| record.has_pruned(key)).cloned().collect();
+                self.take_up_part(work.desired, &course.up_to(step), &pruned);
+                self.tell_progress(work, &record, &failure.unwrap_or(message)).await;
+                Ok(Advance::Waiting)
+            }
+            (_, Some(why)) => Err(self.failed(why)),
+            (_, None) => Ok(Advance::Finished(record)),
+        }
+    }
+
+    /// A step cannot be stored: what the commit has for that case is begun, once.
+    async fn fail(
+        &mut self,
+        work: &Work<'_>,
+        course: &Course,
+        record: Record,
+        fails_already: bool,
+        why: String,
+    ) -> Result<Advance, Failure> {
+        let gates = self.gates.clone();
+        let next = course.next_of_failure(&Known { work, record: &record, gates: &gates });
+        let Next::Begin(step) = next else { return Err(self.failed(why)) };
+        if fails_already {
+            return Err(self.failed(why));
+        }
+        match self.begin(work, course, step, record.clone(), Some(&why)).await {
+            Ok(advance) => Ok(advance),
+            Err(Trouble::Other(failure)) => Err(failure),
+            Err(Trouble::Fails(also)) => Err(self.failed(format!("{why}; {also}"))),
+        }
+    }
+
+    fn failed(&self, message: String) -> Failure {
+        Failure::Cluster(vec![SourceError { file: self.key.to_string(), line: 0, message }])
+    }
+
+    /// Everything whose change may bring the sync on.
+    fn concerned(&self, work: &Work<'_>, record: &Record) -> HashSet<ObjectKey> {
+        let mut keys = outcome::keys(work.desired, work.staged);
+        keys.extend(work.inventory.iter().cloned());
+        keys.extend(self.current.iter().flat_map(|current| current.places.keys().cloned()));
+        for (hook, document) in work.hooks() {
+            keys.extend(hook.phases.iter().map(|phase| work.key_of(document, *phase, record)));
+        }
+        keys
+    }
+
+    /// Writes down which hooks have ended, and lets their objects go.
+    async fn end_hooks(&mut self, work: &Work<'_>, record: &mut Record) -> Result<Option<Advance>, ApiError> {
+        let mut transaction = self.shared.registry.begin(&stage::author(Some(work.desired.commit())));
+        let mut has_ended = false;
+        for (hook, document) in work.hooks() {
+            for phase in &hook.phases {
+                let key = work.key_of(document, *phase, record);
+                if !matches!(record.hook(*phase, &key), Some(Verdict::Running(_))) {
+                    continue;
+                }
+                let live = transaction.stored(&key).map(|live| judge(key.kind, &live.value()));
+                let verdict = live.unwrap_or_else(|| Verdict::Failed("it is gone".to_owned()));
+                let DeletePolicy { on_success, on_failure, .. } = hook.delete;
+                match verdict {
+                    Verdict::Running(_) => continue,
+                    Verdict::Succeeded(_) => release(&mut transaction, &key, on_success)?,
+                    Verdict::Failed(_) => release(&mut transaction, &key, on_failure)?,
+                }
+                record.set_hook(*phase, &key, &verdict);
+                has_ended = true;
+            }
+        }
+        if !has_ended {
+            return Ok(None);
+        }
+        let message = work.application.status.operation_state.as_ref().map(|state| state.message.clone());
+        let message = message.unwrap_or_default();
+        let next = status::advanced(&work.application.status, &self.advanced(work, record, &message));
+        application::set_status(&mut transaction, &self.key, &next)?;
+        match transaction.commit().await {
+            Ok(written) => {
+                self.wrote(&written);
+                self.status = next;
+                Ok(Some(Advance::Stepped))
+            }
+            Err(error) if is_race(&error) => Ok(Some(Advance::Raced)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn advanced<'a>(&self, work: &'a Work<'_>, record: &'a Record, message: &'a str) -> Advanced<'a> {
+        Advanced {
+            commit: work.desired.commit(),
+            revisions: work.desired.revisions(),
+            spec: &work.application.spec,
+            operation: work.application.operation.as_ref(),
+            record,
+            message,
+            retries: i64::from(self.failures),
+            now: self.shared.registry.clock().now(),
+        }
+    }
+
+    async fn tell_progress(&mut self, work: &Work<'_>, record: &Record, message: &str) {
+        let advanced = self.advanced(work, record, message);
+        self.write_status(|old, now| status::advanced(old, &Advanced { now, ..advanced.clone() })).await;
+    }
+
+    /// Stores a step: its objects, what it prunes and its hooks, with the status that says so.
+    async fn begin(
+        &mut self,
+        work: &Work<'_>,
+        course: &Course,
+        step: &Step,
+        mut record: Record,
+        failure: Option<&str>,
+    ) -> Result<Advance, Trouble> {
+        let desired = work.desired;
+        let reached = course.up_to(step);
+        let documents = desired.rendered.documents.iter().filter(|document| reached.contains(&document.key));
+        let prunes = step.prunes != Prunes::Nothing;
+        let part = Part {
+            documents: Some(documents.cloned().collect()),
+            inventory: if prunes { work.inventory.to_vec() } else { Vec::new() },
+            pruning: if prunes { work.pruning } else { Pruning::Off },
+            holds_last: step.prunes == Prunes::Most,
+        };
+        let (mut transaction, staged) = self.stage(desired, work.settings, part).await;
+        if let Some(first) = staged.errors.first() {
+            let more = staged.errors.len() - 1;
+            return Err(Trouble::Fails(match more {
+                0 => first.to_string(),
+                more => format!("{first}, and {more} more errors"),
+            }));
+        }
+        let mut results = outcome::results(&transaction, &staged);
+        results.iter_mut().for_each(|result| result.sync_phase = step.phase.to_string());
+        record.results.retain(|known| !known.hook_type.is_empty() || !results.iter().any(|new| is_same(known, new)));
+        record.results.extend(results);
+        let applied = transaction.steps().filter(|step| !matches!(step.kind, StepKind::Keep | StepKind::Delete));
+        let applied: Vec<ObjectKey> =
+            applied.filter(|step| reached.contains(&step.key)).map(|step| step.key.clone()).collect();
+        if !record.is_begun {
+            for key in record::running_hooks(transaction.kinds(), &work.application.status) {
+                release(&mut transaction, &key, true)?;
+            }
+        }
+        let mut waits = Vec::new();
+        for place in &step.hooks {
+            let (hook, document) = &work.hooks()[*place];
+            let key = work.key_of(document, step.phase, &record);
+            if record.hook(step.phase, &key).is_some() {
+                continue;
+            }
+            match make(&mut transaction, &self.name, hook, document, &key) {
+                Ok(true) => record.set_hook(step.phase, &key, &Verdict::Running(String::new())),
+                Ok(false) => waits.push(key.to_string()),
+                Err(error) => return Err(Trouble::Fails(format!("{document}: the hook {key} is refused: {error}"))),
+            }
+        }
+        let is_idle = transaction.steps().all(|step| step.kind == StepKind::Keep);
+        let message = match (failure, waits.is_empty()) {
+            (Some(failure), _) => failure.to_owned(),
+            (None, true) => format!("{} of wave {} is under way", step.phase, step.wave),
+            (None, false) => format!("waiting for the hooks of an earlier sync to go: {}", waits.join(", ")),
+        };
+        if is_idle && !waits.is_empty() {
+            self.tell_progress(work, &record, &message).await;
+            return Ok(Advance::Waiting);
+        }
+        let next = self.status_of_step(work, &transaction, &record, &message);
+        application::set_status(&mut transaction, &self.key, &next)?;
+        let kept = kept(&transaction);
+        match transaction.commit().await {
+            Ok(written) => {
+                self.wrote(&written);
+                self.status = next;
+                self.gates.extend(applied);
+                self.take_up_part(desired, &reached, &staged.pruned);
+                self.remember(&written, kept);
+                Ok(Advance::Stepped)
+            }
+            Err(error) if is_race(&error) => Ok(Advance::Raced),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn status_of_step(
+        &self,
+        work: &Work<'_>,
+        transaction: &Transaction,
+        record: &Record,
+        message: &str,
+    ) -> crate::object::application::ApplicationStatus {
+        let documents = &work.desired.rendered.documents;
+        let differs = |key: &ObjectKey| {
+            outcome::would_change(work.whole, key) && transaction.step(key).is_none() && !record.has(key)
+        };
+        let mut entries = outcome::entries(documents, work.staged, differs);
+        // What a later step prunes is still owned.
+        let left: Vec<_> = work.staged.pruned.iter().filter(|key| !record.has_pruned(key)).collect();
+        entries.extend(left.into_iter().map(|key| outcome::Entry::extraneous(key, false)));
+        let warnings = outcome::warnings(work.desired, work.staged);
+        let shared = self.shared_with(&outcome::keys(work.desired, work.staged));
+        let revisions = work.desired.revisions();
+        let now = self.shared.registry.clock().now();
+        let compared = Compared {
+            kinds: transaction.kinds(),
+            commit: work.desired.commit(),
+            revisions: &revisions,
+            spec: &work.application.spec,
+            entries: &entries,
+            warnings: &warnings,
+            shared: &shared,
+            images: outcome::images(documents),
+            now,
+        };
+        let live = |key: &ObjectKey| transaction.current(key);
+        let mut next = status::compared(&work.application.status, live, &compared);
+        status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
+        status::advanced(&next, &self.advanced(work, record, message))
+    }
+}
+
+/// The objects that are as the transaction wants them already, and since when.
+pub(in crate::sync) fn kept(transaction: &Transaction) -> Vec<(ObjectKey, crate::object::Revision)> {
+    let kept = transaction.steps().filter(|step| step.kind == StepKind::Keep);
+    kept.filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision))).collect()
+}
+
+fn is_race(error: &ApiError) -> bool {
+    matches!(error.reason, Reason::Conflict | Reason::AlreadyExists)
+}
+
+fn is_same(a: &crate::object::application::ResourceResult, b: &crate::object::application::ResourceResult) -> bool {
+    (&a.group, &a.kind, &a.namespace, &a.name) == (&b.group, &b.kind, &b.namespace, &b.name)
+}
+
+/// Makes a hook's object. `false`: the one of an earlier sync has to go first, and is on its way.
+pub(super) fn make(
+    transaction: &mut Transaction,
+    application: &str,
+    hook: &Hook,
+    document: &Document,
+    key: &ObjectKey,
+) -> Result<bool, ApiError> {
+    let object = object(application, document, key);
+    if let Some(live) = transaction.current(key) {
+        if !tracking::is_tracked(application, key, &live) {
+            return Err(ApiError::already_exists(key.kind, &key.name));
+        }
+        let is_leaving = !live["metadata"]["deletionTimestamp"].is_null();
+        if !hook.delete.before_creation && !is_leaving {
+            let options = WriteOptions { force: true, ..WriteOptions::default() };
+            transaction.patch(&Target::from(key.clone()), Patch::Apply(object), options)?;
+            return Ok(true);
+        }
+        release(transaction, key, true)?;
+        if transaction.current(key).is_some() {
+            return Ok(false);
+        }
+    }
+    transaction.create(key.kind, &key.namespace, object, WriteOptions::default())?;
+    Ok(true)
+}
+
+/// The hook as git has it, marked as the Application's, and kept until its end was seen.
+fn object(application: &str, document: &Document, key: &ObjectKey) -> Value {
+    let mut object = stage::desired(application, document, None);
+    object["metadata"]["name"] = json!(key.name);
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("generateName");
+    }
+    object["metadata"]["annotations"][tracking::TRACKING_ANNOTATION] = json!(tracking::id(application, key));
+    let finalizers = &mut object["metadata"]["finalizers"];
+    if finalizers.is_null() {
+        *finalizers = json!([]);
+    }
+    if let Some(finalizers) = finalizers.as_array_mut() {
+        finalizers.push(json!(FINALIZER));
+    }
+    object
+}
+
+/// Lets a hook's object go, as far as this program holds it; and deletes it, if it is to be.
+pub(in crate::sync) fn release(transaction: &mut Transaction, key: &ObjectKey, deletes: bool) -> Result<(), ApiError> {
+    let Some(live) = transaction.current(key) else { return Ok(()) };
+    let finalizers = live["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    if finalizers.iter().any(|name| name == FINALIZER) {
+        let left: Vec<&Value> = finalizers.iter().filter(|name| *name != FINALIZER).collect();
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": left}}));
+        transaction.patch(&Target::from(key.clone()), patch, WriteOptions::default())?;
+    }
+    if deletes && transaction.current(key).is_some_and(|live| live["metadata"]["deletionTimestamp"].is_null()) {
+        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        transaction.delete(key, &options)?;
+    }
+    Ok(())
+}
