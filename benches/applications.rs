@@ -1,4 +1,5 @@
 //! Many Applications in one repository, in one process with the store on disk: `cargo bench --bench applications`.
+//! Sizes by argument: `-- 1000x4`.
 //! First sync, a commit of one file against `git diff --name-only` of the same commit, a start on what is there, memory.
 
 use std::path::Path;
@@ -24,11 +25,12 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().any(|arg| arg == "--test") {
         return Ok(());
     }
-    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    for (apps, objects) in SIZES {
-        if wanted.as_ref().is_some_and(|wanted| *wanted != format!("{apps}x{objects}")) {
-            continue;
-        }
+    let asked = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).map(|arg| {
+        let (apps, objects) = arg.split_once('x').with_context(|| format!("{arg}: write it as 1000x4"))?;
+        Ok((apps.parse()?, objects.parse()?))
+    });
+    let asked = asked.collect::<anyhow::Result<Vec<(usize, usize)>>>()?;
+    for (apps, objects) in if asked.is_empty() { SIZES } else { &asked } {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure(*apps, *objects))?;
     }
     Ok(())

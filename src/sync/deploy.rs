@@ -337,8 +337,7 @@ impl Worker {
             return Ok(Attempt::Done(0));
         }
         let work = Work {
-            desired,
-            application: &application,
+            of: waves::Subject { desired, application: &application },
             settings,
             trigger,
             started,

@@ -94,7 +94,7 @@ impl Worker {
         }
     }
 
-    fn subscribe(&mut self, settings: &Settings) {
+    pub(super) fn subscribe(&mut self, settings: &Settings) {
         for (index, source) in settings.sources.iter().enumerate() {
             let upstream = self.shared.upstream(&source.location);
             let follower =

@@ -13,7 +13,7 @@ use super::stage::Staged;
 use super::status::{self, Compared, Deployed};
 use super::trigger::Trigger;
 use super::worker::{Current, Worker};
-use super::{application, outcome, tracking, waves};
+use super::{application, cascade, outcome, tracking, waves};
 use crate::cluster::registry::Transaction;
 use crate::object::application::{Application, ResourceResult};
 use crate::object::{ApiError, Object, ObjectKey, Revision};
@@ -111,6 +111,7 @@ impl Worker {
             },
         );
         application::set_status(&mut transaction, &self.key, &next)?;
+        cascade::declare_hooks(&mut transaction, application, &self.key, desired)?;
         if application.operation.is_some() {
             application::end_operation(&mut transaction, &self.key)?;
         }

@@ -281,6 +281,18 @@ pub fn invalid(old: &ApplicationStatus, wrong: &[String], now: Timestamp) -> App
     status
 }
 
+/// A hook of the Application's end has failed.
+pub fn ending_failed(old: &ApplicationStatus, why: &str, now: Timestamp) -> ApplicationStatus {
+    let mut status = old.clone();
+    if let Some(state) = &mut status.operation_state {
+        state.phase = "Failed".to_owned();
+        state.message = why.to_owned();
+        state.finished_at = Some(rfc3339(now));
+    }
+    stamp(old, &mut status, now);
+    status
+}
+
 /// The Application is to go, and its objects cannot be deleted.
 pub fn undeletable(old: &ApplicationStatus, why: &str, now: Timestamp) -> ApplicationStatus {
     let mut status = old.clone();

@@ -310,3 +310,51 @@ async fn a_hook_that_nobody_knows_is_refused_at_its_line() {
     );
     assert!(world.find(kinds::JOB, "migrate").is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_application_has_hooks_before_and_after() {
+    let world = World::new().await;
+    let child = format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: child\n  namespace: argocd\n  \
+         finalizers: [resources-finalizer.argocd.argoproj.io/background]\nspec:\n  source: {{repoURL: {}, path: apps/child, \
+         targetRevision: HEAD}}\n  destination: {{namespace: default}}\n  syncPolicy: {{automated: {{prune: true}}}}\n",
+        world.path().display()
+    );
+    let (before, after) = (job("backup", "PreDelete", ""), job("farewell", "PostDelete", ""));
+    world.commit(
+        "Deploy",
+        &[
+            ("root/keep.yaml", Some(&config_map("keep", "1"))),
+            ("root/child.yaml", Some(&child)),
+            ("apps/child/a.yaml", Some(&before)),
+            ("apps/child/b.yaml", Some(&after)),
+            ("apps/child/web.yaml", Some(&config_map("web", "1"))),
+        ],
+    );
+    let start = async |tasks: &Tasks| {
+        let config = SyncConfig { path: "root".to_owned(), ..world.config() };
+        super::super::start(world.registry.clone(), config, tasks).await.unwrap();
+    };
+    let mut tasks = Tasks::default();
+    start(&tasks).await;
+    world.until("it is deployed", |w| key_of(w, "web").is_some()).await;
+    assert!(world.find(kinds::JOB, "backup").is_none() && world.find(kinds::JOB, "farewell").is_none());
+    world.commit("Without the child", &[("root/child.yaml", None)]);
+    world.until("the backup runs", |w| w.find(kinds::JOB, "backup").is_some()).await;
+    tasks.stop().await;
+    tasks = Tasks::default();
+    start(&tasks).await;
+    assert!(key_of(&world, "web").is_some(), "nothing goes before the backup is done");
+    world.end_job("backup", "Complete").await;
+    world.until("the farewell runs", |w| w.find(kinds::JOB, "farewell").is_some()).await;
+    assert_eq!(key_of(&world, "web"), None);
+    let is_there = |w: &World| w.registry.get(&ObjectKey::new(kinds::APPLICATION, "argocd", "child")).is_ok();
+    assert!(is_there(&world));
+    world.end_job("farewell", "Failed").await;
+    let uid = world.find(kinds::JOB, "farewell").unwrap()["metadata"]["uid"].clone();
+    let is_another = |w: &World| w.find(kinds::JOB, "farewell").is_some_and(|job| job["metadata"]["uid"] != uid);
+    world.until("a failed one is tried again", is_another).await;
+    world.end_job("farewell", "Complete").await;
+    world.until("the Application is gone", |w| !is_there(w)).await;
+    tasks.stop().await;
+}

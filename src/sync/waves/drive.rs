@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::hook::{DeletePolicy, FINALIZER, Hook, Phase, Verdict, judge};
+use super::hook::{DeletePolicy, Hook, Phase, Verdict, judge};
+use super::made::{make, release};
 use super::record::{self, Record};
 use super::{Course, Facts, Failed, Next, Prunes, Step};
-use crate::cluster::registry::{DeleteOptions, Patch, Propagation, StepKind, Target, Transaction, WriteOptions};
+use crate::cluster::registry::{StepKind, Transaction};
 use crate::diff::health::{Health, health};
 use crate::diff::plan::SourceError;
 use crate::object::application::Application;
@@ -26,10 +26,16 @@ use crate::sync::trigger::Trigger;
 use crate::sync::worker::Worker;
 use crate::sync::{application, outcome, tracking};
 
-/// A sync, and what all of it at once would do now.
-pub(in crate::sync) struct Work<'a> {
+/// What a commit declares, for an Application as it is.
+#[derive(Clone, Copy)]
+pub(in crate::sync) struct Subject<'a> {
     pub desired: &'a Desired,
     pub application: &'a Application,
+}
+
+/// A sync, and what all of it at once would do now.
+pub(in crate::sync) struct Work<'a> {
+    pub of: Subject<'a>,
     pub settings: &'a Arc<Settings>,
     pub trigger: &'a Trigger,
     pub started: Timestamp,
@@ -72,37 +78,49 @@ struct Known<'a> {
     gates: &'a HashSet<ObjectKey>,
 }
 
-impl Work<'_> {
-    fn hooks(&self) -> &[(Hook, Document)] {
+impl<'a> Subject<'a> {
+    pub fn hooks(self) -> &'a [(Hook, Document)] {
         &self.desired.rendered.hooks
     }
 
-    fn commit(&self) -> String {
+    pub fn record(self, started: Timestamp) -> Record {
+        Record::of(&self.application.status, &self.commit(), &self.desired.revisions(), started)
+    }
+
+    fn commit(self) -> String {
         self.desired.commit().id.to_string()
     }
 
+    pub fn key_of(self, document: &Document, phase: Phase, record: &Record) -> ObjectKey {
+        let name = record.name_of(document.object(), phase, &self.commit());
+        ObjectKey::new(document.key.kind, document.key.namespace.as_str(), name)
+    }
+
+    /// The hook in words.
+    pub fn name(self, place: usize) -> String {
+        let (_, document) = &self.hooks()[place];
+        format!("{} ({document})", document.key)
+    }
+}
+
+impl Work<'_> {
     fn prunes_last(&self, key: &ObjectKey) -> bool {
         self.settings.options.prune_last
             || self.whole.stored(key).is_some_and(|live| tracking::prune_last(&live.value()))
     }
 
-    fn key_of(&self, document: &Document, phase: Phase, record: &Record) -> ObjectKey {
-        let name = record.name_of(document.object(), phase, &self.commit());
-        ObjectKey::new(document.key.kind, document.key.namespace.as_str(), name)
-    }
-
     /// Whether there is anything to do beside what heals drift: hooks are run for what is deployed, not for each look.
     fn has_reason(&self) -> bool {
-        let status = &self.application.status;
+        let status = &self.of.application.status;
         let state = status.operation_state.as_ref();
         let succeeded = state.is_some_and(|state| state.phase == "Succeeded");
         let unfinished = !succeeded
             && state.and_then(|state| state.sync_result.as_ref()).is_some_and(|result| !result.resources.is_empty());
-        let commit = self.commit();
+        let commit = self.of.commit();
         let is_deployed = succeeded
             && (status.history.last().is_some_and(|last| last.revision == commit) || status.sync.revision == commit);
         let changes = self.whole.steps().any(|step| step.kind != StepKind::Keep);
-        let asked = self.application.operation.is_some();
+        let asked = self.of.application.operation.is_some();
         asked || status.history.is_empty() || unfinished || changes && !(is_deployed && *self.trigger == Trigger::Start)
     }
 }
@@ -131,13 +149,12 @@ impl Facts for Known<'_> {
     }
 
     fn hook(&self, phase: Phase, place: usize) -> Option<Verdict> {
-        let (_, document) = &self.work.hooks()[place];
-        self.record.hook(phase, &self.work.key_of(document, phase, self.record))
+        let (_, document) = &self.work.of.hooks()[place];
+        self.record.hook(phase, &self.work.of.key_of(document, phase, self.record))
     }
 
     fn name(&self, place: usize) -> String {
-        let (_, document) = &self.work.hooks()[place];
-        format!("{} ({document})", document.key)
+        self.work.of.name(place)
     }
 }
 
@@ -146,14 +163,13 @@ impl Worker {
     pub(in crate::sync) async fn advance(&mut self, work: &Work<'_>) -> Result<Advance, Failure> {
         let pruned = &work.staged.pruned;
         let last = pruned.iter().any(|key| work.prunes_last(key));
-        let course = Course::of(&work.desired.rendered.documents, work.hooks(), !pruned.is_empty(), last);
-        let (commit, revisions) = (work.commit(), work.desired.revisions());
-        let mut record = Record::of(&work.application.status, &commit, &revisions, work.started);
+        let course = Course::of(&work.of.desired.rendered.documents, work.of.hooks(), !pruned.is_empty(), last);
+        let mut record = work.of.record(work.started);
         if !record.is_begun && (course.is_simple() || !work.has_reason()) {
             return Ok(Advance::Simple);
         }
         self.own(self.concerned(work, &record));
-        match self.end_hooks(work, &mut record).await {
+        match self.end_hooks(work.of, &mut record).await {
             Ok(None) => {}
             Ok(Some(advance)) => return Ok(advance),
             Err(error) => return Err(Failure::Store(error)),
@@ -181,8 +197,8 @@ impl Worker {
             }
             (Next::Wait(step, message), failure) => {
                 let pruned: Vec<_> = work.inventory.iter().filter(|key| record.has_pruned(key)).cloned().collect();
-                self.take_up_part(work.desired, &course.up_to(step), &pruned);
-                self.tell_progress(work, &record, &failure.unwrap_or(message)).await;
+                self.take_up_part(work.of.desired, &course.up_to(step), &pruned);
+                self.tell_progress(work.of, &record, &failure.unwrap_or(message)).await;
                 Ok(Advance::Waiting)
             }
             (_, Some(why)) => Err(self.failed(why)),
@@ -218,22 +234,26 @@ impl Worker {
 
     /// Everything whose change may bring the sync on.
     fn concerned(&self, work: &Work<'_>, record: &Record) -> HashSet<ObjectKey> {
-        let mut keys = outcome::keys(work.desired, work.staged);
+        let mut keys = outcome::keys(work.of.desired, work.staged);
         keys.extend(work.inventory.iter().cloned());
         keys.extend(self.current.iter().flat_map(|current| current.places.keys().cloned()));
-        for (hook, document) in work.hooks() {
-            keys.extend(hook.phases.iter().map(|phase| work.key_of(document, *phase, record)));
+        for (hook, document) in work.of.hooks() {
+            keys.extend(hook.phases.iter().map(|phase| work.of.key_of(document, *phase, record)));
         }
         keys
     }
 
     /// Writes down which hooks have ended, and lets their objects go.
-    async fn end_hooks(&mut self, work: &Work<'_>, record: &mut Record) -> Result<Option<Advance>, ApiError> {
-        let mut transaction = self.shared.registry.begin(&stage::author(Some(work.desired.commit())));
+    pub(in crate::sync) async fn end_hooks(
+        &mut self,
+        of: Subject<'_>,
+        record: &mut Record,
+    ) -> Result<Option<Advance>, ApiError> {
+        let mut transaction = self.shared.registry.begin(&stage::author(Some(of.desired.commit())));
         let mut has_ended = false;
-        for (hook, document) in work.hooks() {
+        for (hook, document) in of.hooks() {
             for phase in &hook.phases {
-                let key = work.key_of(document, *phase, record);
+                let key = of.key_of(document, *phase, record);
                 if !matches!(record.hook(*phase, &key), Some(Verdict::Running(_))) {
                     continue;
                 }
@@ -252,9 +272,9 @@ impl Worker {
         if !has_ended {
             return Ok(None);
         }
-        let message = work.application.status.operation_state.as_ref().map(|state| state.message.clone());
+        let message = of.application.status.operation_state.as_ref().map(|state| state.message.clone());
         let message = message.unwrap_or_default();
-        let next = status::advanced(&work.application.status, &self.advanced(work, record, &message));
+        let next = status::advanced(&of.application.status, &self.advanced(of, record, &message));
         application::set_status(&mut transaction, &self.key, &next)?;
         match transaction.commit().await {
             Ok(written) => {
@@ -267,12 +287,12 @@ impl Worker {
         }
     }
 
-    fn advanced<'a>(&self, work: &'a Work<'_>, record: &'a Record, message: &'a str) -> Advanced<'a> {
+    pub(in crate::sync) fn advanced<'a>(&self, of: Subject<'a>, record: &'a Record, message: &'a str) -> Advanced<'a> {
         Advanced {
-            commit: work.desired.commit(),
-            revisions: work.desired.revisions(),
-            spec: &work.application.spec,
-            operation: work.application.operation.as_ref(),
+            commit: of.desired.commit(),
+            revisions: of.desired.revisions(),
+            spec: &of.application.spec,
+            operation: of.application.operation.as_ref(),
             record,
             message,
             retries: i64::from(self.failures),
@@ -280,8 +300,8 @@ impl Worker {
         }
     }
 
-    async fn tell_progress(&mut self, work: &Work<'_>, record: &Record, message: &str) {
-        let advanced = self.advanced(work, record, message);
+    pub(in crate::sync) async fn tell_progress(&mut self, of: Subject<'_>, record: &Record, message: &str) {
+        let advanced = self.advanced(of, record, message);
         self.write_status(|old, now| status::advanced(old, &Advanced { now, ..advanced.clone() })).await;
     }
 
@@ -294,7 +314,7 @@ impl Worker {
         mut record: Record,
         failure: Option<&str>,
     ) -> Result<Advance, Trouble> {
-        let desired = work.desired;
+        let desired = work.of.desired;
         let reached = course.up_to(step);
         let documents = desired.rendered.documents.iter().filter(|document| reached.contains(&document.key));
         let prunes = step.prunes != Prunes::Nothing;
@@ -320,14 +340,14 @@ impl Worker {
         let applied: Vec<ObjectKey> =
             applied.filter(|step| reached.contains(&step.key)).map(|step| step.key.clone()).collect();
         if !record.is_begun {
-            for key in record::running_hooks(transaction.kinds(), &work.application.status) {
+            for key in record::running_hooks(transaction.kinds(), &work.of.application.status) {
                 release(&mut transaction, &key, true)?;
             }
         }
         let mut waits = Vec::new();
         for place in &step.hooks {
-            let (hook, document) = &work.hooks()[*place];
-            let key = work.key_of(document, step.phase, &record);
+            let (hook, document) = &work.of.hooks()[*place];
+            let key = work.of.key_of(document, step.phase, &record);
             if record.hook(step.phase, &key).is_some() {
                 continue;
             }
@@ -344,7 +364,7 @@ impl Worker {
             (None, false) => format!("waiting for the hooks of an earlier sync to go: {}", waits.join(", ")),
         };
         if is_idle && !waits.is_empty() {
-            self.tell_progress(work, &record, &message).await;
+            self.tell_progress(work.of, &record, &message).await;
             return Ok(Advance::Waiting);
         }
         let next = self.status_of_step(work, &transaction, &record, &message);
@@ -371,7 +391,7 @@ impl Worker {
         record: &Record,
         message: &str,
     ) -> crate::object::application::ApplicationStatus {
-        let documents = &work.desired.rendered.documents;
+        let documents = &work.of.desired.rendered.documents;
         let differs = |key: &ObjectKey| {
             outcome::would_change(work.whole, key) && transaction.step(key).is_none() && !record.has(key)
         };
@@ -379,15 +399,15 @@ impl Worker {
         // What a later step prunes is still owned.
         let left: Vec<_> = work.staged.pruned.iter().filter(|key| !record.has_pruned(key)).collect();
         entries.extend(left.into_iter().map(|key| outcome::Entry::extraneous(key, false)));
-        let warnings = outcome::warnings(work.desired, work.staged);
-        let shared = self.shared_with(&outcome::keys(work.desired, work.staged));
-        let revisions = work.desired.revisions();
+        let warnings = outcome::warnings(work.of.desired, work.staged);
+        let shared = self.shared_with(&outcome::keys(work.of.desired, work.staged));
+        let revisions = work.of.desired.revisions();
         let now = self.shared.registry.clock().now();
         let compared = Compared {
             kinds: transaction.kinds(),
-            commit: work.desired.commit(),
+            commit: work.of.desired.commit(),
             revisions: &revisions,
-            spec: &work.application.spec,
+            spec: &work.of.application.spec,
             entries: &entries,
             warnings: &warnings,
             shared: &shared,
@@ -395,9 +415,9 @@ impl Worker {
             now,
         };
         let live = |key: &ObjectKey| transaction.current(key);
-        let mut next = status::compared(&work.application.status, live, &compared);
+        let mut next = status::compared(&work.of.application.status, live, &compared);
         status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
-        status::advanced(&next, &self.advanced(work, record, message))
+        status::advanced(&next, &self.advanced(work.of, record, message))
     }
 }
 
@@ -407,72 +427,10 @@ pub(in crate::sync) fn kept(transaction: &Transaction) -> Vec<(ObjectKey, crate:
     kept.filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision))).collect()
 }
 
-fn is_race(error: &ApiError) -> bool {
+pub(super) fn is_race(error: &ApiError) -> bool {
     matches!(error.reason, Reason::Conflict | Reason::AlreadyExists)
 }
 
 fn is_same(a: &crate::object::application::ResourceResult, b: &crate::object::application::ResourceResult) -> bool {
     (&a.group, &a.kind, &a.namespace, &a.name) == (&b.group, &b.kind, &b.namespace, &b.name)
-}
-
-/// Makes a hook's object. `false`: the one of an earlier sync has to go first, and is on its way.
-pub(super) fn make(
-    transaction: &mut Transaction,
-    application: &str,
-    hook: &Hook,
-    document: &Document,
-    key: &ObjectKey,
-) -> Result<bool, ApiError> {
-    let object = object(application, document, key);
-    if let Some(live) = transaction.current(key) {
-        if !tracking::is_tracked(application, key, &live) {
-            return Err(ApiError::already_exists(key.kind, &key.name));
-        }
-        let is_leaving = !live["metadata"]["deletionTimestamp"].is_null();
-        if !hook.delete.before_creation && !is_leaving {
-            let options = WriteOptions { force: true, ..WriteOptions::default() };
-            transaction.patch(&Target::from(key.clone()), Patch::Apply(object), options)?;
-            return Ok(true);
-        }
-        release(transaction, key, true)?;
-        if transaction.current(key).is_some() {
-            return Ok(false);
-        }
-    }
-    transaction.create(key.kind, &key.namespace, object, WriteOptions::default())?;
-    Ok(true)
-}
-
-/// The hook as git has it, marked as the Application's, and kept until its end was seen.
-fn object(application: &str, document: &Document, key: &ObjectKey) -> Value {
-    let mut object = stage::desired(application, document, None);
-    object["metadata"]["name"] = json!(key.name);
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.remove("generateName");
-    }
-    object["metadata"]["annotations"][tracking::TRACKING_ANNOTATION] = json!(tracking::id(application, key));
-    let finalizers = &mut object["metadata"]["finalizers"];
-    if finalizers.is_null() {
-        *finalizers = json!([]);
-    }
-    if let Some(finalizers) = finalizers.as_array_mut() {
-        finalizers.push(json!(FINALIZER));
-    }
-    object
-}
-
-/// Lets a hook's object go, as far as this program holds it; and deletes it, if it is to be.
-pub(in crate::sync) fn release(transaction: &mut Transaction, key: &ObjectKey, deletes: bool) -> Result<(), ApiError> {
-    let Some(live) = transaction.current(key) else { return Ok(()) };
-    let finalizers = live["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-    if finalizers.iter().any(|name| name == FINALIZER) {
-        let left: Vec<&Value> = finalizers.iter().filter(|name| *name != FINALIZER).collect();
-        let patch = Patch::Merge(json!({"metadata": {"finalizers": left}}));
-        transaction.patch(&Target::from(key.clone()), patch, WriteOptions::default())?;
-    }
-    if deletes && transaction.current(key).is_some_and(|live| live["metadata"]["deletionTimestamp"].is_null()) {
-        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
-        transaction.delete(key, &options)?;
-    }
-    Ok(())
 }

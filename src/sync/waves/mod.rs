@@ -7,14 +7,18 @@
 //! begins its own. This file decides; `drive` acts.
 
 mod drive;
+mod ending;
 mod hook;
+mod made;
 mod record;
 
 use std::collections::{BTreeMap, HashSet};
 
-pub(super) use drive::{Advance, Work, kept, release};
+pub(super) use drive::{Advance, Subject, Work, kept};
+pub use ending::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, has_hooks};
 pub use hook::{Hook, Phase, Verdict, hook};
-pub use record::{Record, running_hooks, unfinished};
+pub(super) use made::release;
+pub use record::{Record, has_begun, hooks_of, last_commits, running_hooks, unfinished};
 
 use super::render::Document;
 use super::tracking;
@@ -50,14 +54,20 @@ pub struct Course {
     pub on_failure: Vec<Step>,
 }
 
-/// What is known of a step's parts.
+/// What is known of a step's parts; nothing but hooks unless it says otherwise.
 pub trait Facts {
     /// Whether the object still has to be applied.
-    fn is_due(&self, key: &ObjectKey) -> bool;
+    fn is_due(&self, _key: &ObjectKey) -> bool {
+        false
+    }
     /// Whether something that the step prunes is still there.
-    fn prunes(&self, prunes: Prunes) -> bool;
+    fn prunes(&self, _prunes: Prunes) -> bool {
+        false
+    }
     /// The health of an object that later steps wait for; `None` when they do not.
-    fn health(&self, key: &ObjectKey) -> Option<Health>;
+    fn health(&self, _key: &ObjectKey) -> Option<Health> {
+        None
+    }
     /// How far a hook is; `None` when this sync has not made it yet.
     fn hook(&self, phase: Phase, place: usize) -> Option<Verdict>;
     /// The hook in words.
@@ -123,8 +133,8 @@ impl Course {
         course
     }
 
-    /// The steps of a phase of the Application's end.
-    pub fn of_deletion(hooks: &[(Hook, Document)], phase: Phase) -> Self {
+    /// The steps of one phase, hooks alone: those of the Application's end.
+    pub fn of_hooks(hooks: &[(Hook, Document)], phase: Phase) -> Self {
         let mut steps: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for (place, (hook, document)) in hooks.iter().enumerate() {
             if hook.phases.contains(&phase) {

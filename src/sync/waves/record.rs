@@ -1,5 +1,6 @@
 //! What a sync of several steps has done so far, as `operationState` in the Application's status keeps it. Pure.
 
+use git2::Oid;
 use jiff::Timestamp;
 
 use super::hook::{Phase, Verdict};
@@ -101,19 +102,47 @@ impl Record {
     }
 }
 
+fn results(status: &ApplicationStatus) -> &[ResourceResult] {
+    let result = status.operation_state.as_ref().and_then(|state| state.sync_result.as_ref());
+    result.map(|result| result.resources.as_slice()).unwrap_or_default()
+}
+
 /// The hooks that a sync that did not end has left running.
 pub fn running_hooks(kinds: &Kinds, status: &ApplicationStatus) -> Vec<ObjectKey> {
-    let state = status.operation_state.as_ref();
-    let results = state.and_then(|state| state.sync_result.as_ref()).map(|result| result.resources.as_slice());
-    let running = results.unwrap_or_default().iter().filter(|r| !r.hook_type.is_empty() && r.hook_phase == RUNNING);
+    let running = results(status).iter().filter(|r| !r.hook_type.is_empty() && r.hook_phase == RUNNING);
     running.filter_map(|result| key_of(kinds, result)).collect()
+}
+
+/// The objects that the last sync has made for hooks.
+pub fn hooks_of(kinds: &Kinds, status: &ApplicationStatus) -> Vec<ObjectKey> {
+    let hooks = results(status).iter().filter(|result| !result.hook_type.is_empty());
+    hooks.filter_map(|result| key_of(kinds, result)).collect()
+}
+
+/// The commits whose hooks an Application's end runs, one a source: those that its end began with, or else those that were
+/// deployed last.
+pub fn last_commits(status: &ApplicationStatus) -> Vec<Oid> {
+    let is_ending = has_begun(status, Phase::PreDelete) || has_begun(status, Phase::PostDelete);
+    let ending = status.operation_state.as_ref().filter(|_| is_ending).and_then(|state| state.sync_result.as_ref());
+    let deployed = status.history.last().map(|last| (&last.revision, &last.revisions));
+    let Some((one, many)) = ending.map(|result| (&result.revision, &result.revisions)).or(deployed) else {
+        return Vec::new();
+    };
+    let all = if many.is_empty() { std::slice::from_ref(one) } else { many.as_slice() };
+    all.iter().filter_map(|commit| commit.parse().ok()).collect()
+}
+
+/// Whether hooks of the phase were made.
+pub fn has_begun(status: &ApplicationStatus, phase: Phase) -> bool {
+    results(status).iter().any(|result| result.hook_type == phase.to_string())
 }
 
 /// The objects that a sync that did not end has changed: what comes later waits for them, whoever goes on.
 pub fn unfinished(kinds: &Kinds, status: &ApplicationStatus) -> Vec<ObjectKey> {
-    let state = status.operation_state.as_ref().filter(|state| state.phase != SUCCEEDED);
-    let results = state.and_then(|state| state.sync_result.as_ref()).map(|result| result.resources.as_slice());
-    let changed = results.unwrap_or_default().iter().filter(|r| r.hook_type.is_empty() && r.status == "Synced");
+    if status.operation_state.as_ref().is_none_or(|state| state.phase == SUCCEEDED) {
+        return Vec::new();
+    }
+    let changed = results(status).iter().filter(|result| result.hook_type.is_empty() && result.status == "Synced");
     changed.filter_map(|result| key_of(kinds, result)).collect()
 }
 
