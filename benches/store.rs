@@ -22,7 +22,7 @@ fn put(name: &str) -> Op {
 async fn write(store: &Store, writers: u64, commits: u64) {
     let each = (0..writers).map(|writer| async move {
         for turn in (writer..commits).step_by(usize::try_from(writers).unwrap_or(1)) {
-            let batch = Batch { ops: vec![put(&format!("w{}", turn % 10_000))], ..Batch::default() };
+            let batch = Batch { ops: vec![put(&format!("w{}", turn % 10_000))] };
             store.commit(batch).await.expect("the disk works");
         }
     });
@@ -84,7 +84,7 @@ fn starts(criterion: &mut Criterion) {
         let (store, _tasks) = open().await;
         for batch in 0..35 {
             let ops = (0..1000).map(|n| put(&format!("w{batch}-{n}"))).collect();
-            store.commit(Batch { ops, ..Batch::default() }).await.expect("the disk works");
+            store.commit(Batch { ops }).await.expect("the disk works");
         }
         store.close().await;
     });

@@ -1,6 +1,7 @@
 //! The part of an object's metadata that the control plane asks for often, decoded once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -21,6 +22,16 @@ pub struct Meta {
     pub deleted: Option<Timestamp>,
     /// `spec.nodeName` of a pod that is bound to a node.
     pub node: Option<String>,
+    pub claims: BTreeSet<Claim>,
+}
+
+/// What one object of a cluster has, and no other may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// The cluster IP of a Service.
+    Address(IpAddr),
+    /// A port that a Service has on every node, for whatever protocols.
+    NodePort(u16),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -51,6 +62,7 @@ impl Meta {
             created: time("creationTimestamp"),
             deleted: time("deletionTimestamp"),
             node: object["spec"]["nodeName"].as_str().filter(|n| !n.is_empty()).map(str::to_owned),
+            claims: claims(object),
         }
     }
 
@@ -63,6 +75,20 @@ impl Meta {
     pub fn is_deleting(&self) -> bool {
         self.deleted.is_some()
     }
+}
+
+/// What an object in its JSON form claims.
+pub fn claims(object: &Value) -> BTreeSet<Claim> {
+    if object["kind"] != "Service" || object["apiVersion"] != "v1" {
+        return BTreeSet::new();
+    }
+    let spec = &object["spec"];
+    let addresses = spec["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let addresses = addresses.filter_map(|address| address.parse().ok()).map(Claim::Address);
+    let ports = spec["ports"].as_array().into_iter().flatten().map(|port| &port["nodePort"]);
+    let ports = ports.chain([&spec["healthCheckNodePort"]]).filter_map(Value::as_u64);
+    let ports = ports.filter_map(|port| u16::try_from(port).ok()).filter(|port| *port > 0).map(Claim::NodePort);
+    addresses.chain(ports).collect()
 }
 
 /// The string members of a JSON object.

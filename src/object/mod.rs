@@ -23,7 +23,7 @@ pub use custom::Kinds;
 pub use error::{ApiError, Cause, Reason};
 pub use key::{ObjectKey, Revision};
 pub use kinds::Kind;
-pub use meta::Meta;
+pub use meta::{Claim, Meta};
 pub use quantity::Quantity;
 pub use stored::{Draft, Object};
 

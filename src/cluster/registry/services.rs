@@ -6,11 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
-use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 
 use super::transaction::Transaction;
-use crate::object::{ApiError, Cause, kinds};
+use crate::object::{ApiError, Cause, Claim, ObjectKey, kinds};
 
 /// Where addresses and ports of Services are taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl ServiceRange {
     }
 
     /// A free address. Starting where the name says spreads them, and gives the same Service the same address again.
-    fn choose(&self, name: &str, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+    fn choose(&self, name: &str, is_taken: impl Fn(Ipv4Addr) -> bool) -> Option<Ipv4Addr> {
         let count = self.usable();
         // The lowest sixteenth (16 to 256 addresses) is left to those who ask for an address.
         let reserved = (count / 16).clamp(1.min(count - 1), 256);
@@ -68,15 +67,15 @@ impl ServiceRange {
         let start = (hash(name) % u64::from(open)) as u32;
         let upper = (0..open).map(|i| reserved + (start + i) % open);
         let offsets = upper.chain(0..reserved).map(|offset| offset + 1);
-        offsets.map(|offset| Ipv4Addr::from_bits(self.network + offset)).find(|address| !taken.contains(address))
+        offsets.map(|offset| Ipv4Addr::from_bits(self.network + offset)).find(|address| !is_taken(*address))
     }
 
-    fn choose_port(&self, name: &str, taken: &BTreeSet<u16>) -> Option<u16> {
+    fn choose_port(&self, name: &str, is_taken: impl Fn(u16) -> bool) -> Option<u16> {
         let (low, high) = (*self.node_ports.start(), *self.node_ports.end());
         let count = u64::from(high - low) + 1;
         let start = hash(name) % count;
         let ports = (0..count).map(|i| low + ((start + i) % count) as u16);
-        ports.into_iter().find(|port| !taken.contains(port))
+        ports.into_iter().find(|port| !is_taken(*port))
     }
 }
 
@@ -87,69 +86,24 @@ fn hash(name: &str) -> u64 {
     hasher.finish()
 }
 
-/// Addresses and ports that Services have.
-#[derive(Clone, Debug, Default)]
-pub struct InUse {
-    addresses: BTreeSet<Ipv4Addr>,
-    ports: BTreeSet<u16>,
-}
-
-impl InUse {
-    fn add<'a>(&mut self, addresses: impl Iterator<Item = &'a str>, ports: impl Iterator<Item = i64>) {
-        self.addresses.extend(addresses.filter_map(|a| a.parse::<Ipv4Addr>().ok()));
-        self.ports.extend(ports.filter_map(|p| u16::try_from(p).ok()).filter(|p| *p > 0));
-    }
-
-    fn add_typed(&mut self, service: &Service) {
-        let Some(spec) = &service.spec else { return };
-        let ports = spec.ports.iter().flatten().filter_map(|p| p.node_port).chain(spec.health_check_node_port);
-        self.add(spec.cluster_ips.iter().flatten().map(String::as_str), ports.map(i64::from));
-    }
-
-    fn add_json(&mut self, service: &Value) {
-        let addresses = service["spec"]["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let ports = service["spec"]["ports"].as_array().into_iter().flatten();
-        let ports = ports.filter_map(|p| p["nodePort"].as_i64()).chain(service["spec"]["healthCheckNodePort"].as_i64());
-        self.add(addresses, ports);
-    }
-}
-
 impl Transaction {
     /// Completes a Service with what it is to have; `before` is its state until now.
-    pub(super) fn allocate(&mut self, service: &mut Value, before: Option<&Value>) -> Result<(), ApiError> {
+    pub(super) fn allocate(&self, service: &mut Value, before: Option<&Value>) -> Result<(), ApiError> {
         if !service["spec"].is_object() {
             return Ok(());
         }
-        let in_use = match self.in_use.take() {
-            Some(in_use) => in_use,
-            None => self.count_in_use(),
-        };
-        let done = allocate(&self.services, &in_use, service, before);
-        self.in_use = Some(in_use);
-        let has = |service: &Value| (service["spec"]["clusterIPs"].clone(), service["spec"]["ports"].clone());
-        self.allocated |= done.is_ok() && before.is_none_or(|before| has(before) != has(service));
-        done.map_err(|cause| {
-            let name = service["metadata"]["name"].as_str().unwrap_or_default();
-            ApiError::invalid(kinds::SERVICE, name, vec![cause])
-        })
-    }
-
-    fn count_in_use(&self) -> InUse {
-        let mut in_use = InUse::default();
-        for stored in self.base.list(kinds::SERVICE, "").filter(|stored| self.step(&stored.key).is_none()) {
-            // Decoded once a state of the Service, and shared with everybody else who reads it.
-            if let Ok(service) = stored.typed::<Service>() {
-                in_use.add_typed(&service);
-            }
-        }
-        for step in self.pending_of(kinds::SERVICE) {
-            step.after.iter().for_each(|service| in_use.add_json(service));
-        }
-        in_use
+        let text = |field: &str| service["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let own = ObjectKey::new(kinds::SERVICE, text("namespace"), text("name"));
+        let is_taken = |claim| self.is_claimed(claim, &own);
+        allocate(&self.services, &is_taken, service, before)
+            .map_err(|cause| ApiError::invalid(kinds::SERVICE, &own.name, vec![cause]))
     }
 }
 
-fn allocate(range: &ServiceRange, in_use: &InUse, service: &mut Value, before: Option<&Value>) -> Result<(), Cause> {
+/// Whether another Service has an address or a port.
+type IsTaken<'a> = &'a dyn Fn(Claim) -> bool;
+
+fn allocate(range: &ServiceRange, is_taken: IsTaken, service: &mut Value, before: Option<&Value>) -> Result<(), Cause> {
     let name = format!(
         "{}/{}",
         service["metadata"]["namespace"].as_str().unwrap_or_default(),
@@ -161,9 +115,9 @@ fn allocate(range: &ServiceRange, in_use: &InUse, service: &mut Value, before: O
     if kind == "ExternalName" {
         return Ok(());
     }
-    allocate_address(range, in_use, spec, before, &name)?;
+    allocate_address(range, is_taken, spec, before, &name)?;
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-        allocate_ports(range, in_use, spec, before, &name)?;
+        allocate_ports(range, is_taken, spec, &name)?;
     }
     Ok(())
 }
@@ -219,7 +173,7 @@ fn carry_over(service: &mut Value, before: Option<&Value>) {
 
 fn allocate_address(
     range: &ServiceRange,
-    in_use: &InUse,
+    is_taken: IsTaken,
     spec: &mut Value,
     before: Option<&Value>,
     name: &str,
@@ -241,7 +195,7 @@ fn allocate_address(
     }
     let address = match asked {
         None => {
-            let free = range.choose(name, &in_use.addresses);
+            let free = range.choose(name, |address| is_taken(Claim::Address(address.into())));
             let full = || refused("spec.clusterIPs", "null", "failed to allocate a serviceIP: range is full");
             free.ok_or_else(full)?.to_string()
         }
@@ -249,7 +203,7 @@ fn allocate_address(
             let kept = before.is_some_and(|before| before["spec"]["clusterIP"] == asked.as_str());
             // What is no address at all, validation refuses.
             if let (false, Ok(address)) = (kept, asked.parse::<Ipv4Addr>()) {
-                check_address(range, in_use, address)?;
+                check_address(range, is_taken, address)?;
             }
             asked
         }
@@ -261,10 +215,10 @@ fn allocate_address(
     Ok(())
 }
 
-fn check_address(range: &ServiceRange, in_use: &InUse, address: Ipv4Addr) -> Result<(), Cause> {
+fn check_address(range: &ServiceRange, is_taken: IsTaken, address: Ipv4Addr) -> Result<(), Cause> {
     let why = if !range.contains(address) {
         "the provided network does not match the current range"
-    } else if in_use.addresses.contains(&address) {
+    } else if is_taken(Claim::Address(address.into())) {
         "provided IP is already allocated"
     } else {
         return Ok(());
@@ -273,17 +227,8 @@ fn check_address(range: &ServiceRange, in_use: &InUse, address: Ipv4Addr) -> Res
     Err(refused("spec.clusterIPs", &value, &format!("failed to allocate IP {address}: {why}")))
 }
 
-fn allocate_ports(
-    range: &ServiceRange,
-    in_use: &InUse,
-    spec: &mut Value,
-    before: Option<&Value>,
-    name: &str,
-) -> Result<(), Cause> {
+fn allocate_ports(range: &ServiceRange, is_taken: IsTaken, spec: &mut Value, name: &str) -> Result<(), Cause> {
     let unwanted = spec["type"] == "LoadBalancer" && spec["allocateLoadBalancerNodePorts"] == false;
-    let mut own = InUse::default();
-    before.into_iter().for_each(|before| own.add_json(before));
-    let mut taken: BTreeSet<u16> = in_use.ports.difference(&own.ports).copied().collect();
     // One port may be served for several protocols.
     let mut of_this: Vec<(u16, Value)> = Vec::new();
     for (i, port) in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
@@ -295,21 +240,22 @@ fn allocate_ports(
             return Err(refused(&field, &asked.to_string(), &why));
         };
         let twice = of_this.iter().any(|(n, protocol)| *n == number && *protocol == port["protocol"]);
-        if taken.contains(&number) || twice {
+        if is_taken(Claim::NodePort(number)) || twice {
             return Err(refused(&field, &asked.to_string(), "provided port is already allocated"));
         }
         of_this.push((number, port["protocol"].clone()));
     }
-    taken.extend(of_this.iter().map(|(number, _)| *number));
+    let mut own: BTreeSet<u16> = of_this.iter().map(|(number, _)| *number).collect();
     for (i, port) in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         if unwanted || port["nodePort"].as_i64().is_some_and(|p| p != 0) {
             continue;
         }
-        let free = range.choose_port(&format!("{name}:{i}"), &taken);
+        let free =
+            range.choose_port(&format!("{name}:{i}"), |port| own.contains(&port) || is_taken(Claim::NodePort(port)));
         let full =
             || refused(&format!("spec.ports[{i}].nodePort"), "0", "failed to allocate a nodePort: range is full");
         let number = free.ok_or_else(full)?;
-        taken.insert(number);
+        own.insert(number);
         port["nodePort"] = json!(number);
     }
     Ok(())
@@ -331,9 +277,9 @@ mod tests {
         json!({"metadata": {"name": "s", "namespace": "d"}, "spec": spec})
     }
 
-    fn allocated(spec: Value, in_use: &InUse) -> Result<Value, String> {
+    fn allocated(spec: Value, taken: &BTreeSet<Claim>) -> Result<Value, String> {
         let mut service = service(spec);
-        allocate(&ServiceRange::default(), in_use, &mut service, None)
+        allocate(&ServiceRange::default(), &|claim| taken.contains(&claim), &mut service, None)
             .map_err(|c| format!("{}: {}", c.field, c.message))?;
         Ok(service["spec"].take())
     }
@@ -343,24 +289,23 @@ mod tests {
         let range: ServiceRange = "10.0.0.0/28".parse().expect("a range");
         let mut taken = BTreeSet::new();
         for i in 0..14 {
-            let address = range.choose(&format!("s{i}"), &taken).expect("there is room");
+            let address = range.choose(&format!("s{i}"), |address| taken.contains(&address)).expect("there is room");
             assert!(range.contains(address), "{address}");
             assert!(taken.insert(address), "{address} twice");
         }
-        assert_eq!(range.choose("one more", &taken), None);
+        assert_eq!(range.choose("one more", |address| taken.contains(&address)), None);
     }
 
     #[test]
     fn the_same_service_gets_the_same_address() {
-        let (a, b) = (allocated(json!({}), &InUse::default()), allocated(json!({}), &InUse::default()));
+        let (a, b) = (allocated(json!({}), &BTreeSet::new()), allocated(json!({}), &BTreeSet::new()));
         assert_eq!(a, b);
     }
 
     #[test]
     fn a_taken_or_foreign_address_is_refused() {
-        let mut in_use = InUse::default();
-        in_use.add_json(&service(json!({"clusterIPs": ["10.96.7.7"]})));
-        let refusal = |ip: &str| allocated(json!({"clusterIP": ip}), &in_use).expect_err("refused");
+        let taken = [Claim::Address([10, 96, 7, 7].into())].into();
+        let refusal = |ip: &str| allocated(json!({"clusterIP": ip}), &taken).expect_err("refused");
         assert_eq!(
             refusal("10.96.7.7"),
             "spec.clusterIPs: Invalid value: [\"10.96.7.7\"]: failed to allocate IP 10.96.7.7: provided IP is already allocated"
@@ -376,24 +321,22 @@ mod tests {
         let port = |port: i64, protocol: &str| json!({"port": port, "protocol": protocol, "nodePort": 30334});
         let spec = |second: Value| json!({"type": "NodePort", "ports": [port(80, "TCP"), second]});
         assert_eq!(
-            allocated(spec(port(81, "TCP")), &InUse::default()),
+            allocated(spec(port(81, "TCP")), &BTreeSet::new()),
             Err("spec.ports[1].nodePort: Invalid value: 30334: provided port is already allocated".into())
         );
-        assert!(allocated(spec(port(80, "UDP")), &InUse::default()).is_ok());
+        assert!(allocated(spec(port(80, "UDP")), &BTreeSet::new()).is_ok());
     }
 
     #[test]
     fn a_node_port_service_gets_ports_and_keeps_them() {
         let first =
-            allocated(json!({"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}), &InUse::default());
+            allocated(json!({"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}), &BTreeSet::new());
         let first = service(first.expect("allocated"));
-        let mut in_use = InUse::default();
-        in_use.add_json(&first);
         let mut again = service(json!({"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}]}));
-        allocate(&ServiceRange::default(), &in_use, &mut again, Some(&first)).expect("its own are no collision");
+        allocate(&ServiceRange::default(), &|_| false, &mut again, Some(&first)).expect("its own are no collision");
         assert_eq!(again, first);
         let mut inner = service(json!({"type": "ClusterIP", "ports": first["spec"]["ports"]}));
-        allocate(&ServiceRange::default(), &in_use, &mut inner, Some(&first)).expect("allowed");
+        allocate(&ServiceRange::default(), &|_| false, &mut inner, Some(&first)).expect("allowed");
         assert_eq!(inner["spec"]["ports"], json!([{"port": 80, "protocol": "TCP"}]));
         assert_eq!(inner["spec"]["clusterIP"], first["spec"]["clusterIP"]);
     }

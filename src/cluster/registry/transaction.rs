@@ -12,12 +12,13 @@ use serde_json::Value;
 use super::author::Author;
 use super::ownership;
 use super::policies::{Finding, PolicyCache};
-use super::services::{InUse, ServiceRange};
+use super::services::ServiceRange;
 use super::verbs::{Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
 use crate::object::kinds::{self, Kind};
+use crate::object::meta::claims;
 use crate::object::views::View;
-use crate::object::{ApiError, Draft, Kinds, Object, ObjectKey, Reason, Revision};
+use crate::object::{ApiError, Claim, Draft, Kinds, Object, ObjectKey, Reason, Revision};
 use crate::policy::{Effect, Policies};
 
 pub struct Transaction {
@@ -36,10 +37,8 @@ pub struct Transaction {
     pub(super) findings: Vec<Finding>,
     /// The caller means to store nothing; policies can see it.
     pub(super) dry_run: bool,
-    /// Addresses and ports of Services, counted at the first step that needs one.
-    pub(super) in_use: Option<InUse>,
-    /// A step took an address or a port that was free.
-    pub(super) allocated: bool,
+    /// What the steps so far claim.
+    claims: BTreeMap<Claim, ObjectKey>,
     /// The latest step on each object: what later steps see.
     pending: BTreeMap<ObjectKey, Step>,
     pub(super) kinds: Kinds,
@@ -103,8 +102,7 @@ impl Transaction {
             in_force: None,
             findings: Vec::new(),
             dry_run: false,
-            in_use: None,
-            allocated: false,
+            claims: BTreeMap::new(),
             pending: BTreeMap::new(),
             kinds,
             warnings: Vec::new(),
@@ -180,6 +178,12 @@ impl Transaction {
         self.pending.values().filter(move |step| step.key.kind == kind)
     }
 
+    /// Whether another object than `own` has it, as the steps so far leave it.
+    pub(super) fn is_claimed(&self, claim: Claim, own: &ObjectKey) -> bool {
+        let there = self.base.claimed_by(claim).filter(|by| !self.pending.contains_key(by));
+        self.claims.get(&claim).or(there).is_some_and(|by| by != own)
+    }
+
     pub(super) fn put(&mut self, key: ObjectKey, mut after: Value) {
         self.asked = Some(key.kind);
         let key = self.kinds.stored_key(&key);
@@ -217,8 +221,13 @@ impl Transaction {
     }
 
     fn step_taken(&mut self, step: Step) {
-        if step.key.kind == kinds::SERVICE {
-            self.in_use = None;
+        if let Some(before) = self.pending.get(&step.key).filter(|_| !self.claims.is_empty()) {
+            for claim in before.after.iter().flat_map(claims) {
+                self.claims.remove(&claim);
+            }
+        }
+        for claim in step.after.iter().flat_map(claims) {
+            self.claims.insert(claim, step.key.clone());
         }
         if step.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             self.definition_stepped(&step);
@@ -266,16 +275,15 @@ impl Transaction {
         if ops.is_empty() {
             return Ok(Vec::new());
         }
-        // Addresses and ports were chosen among those that no Service had.
-        let computed_from = self.allocated.then(|| (kinds::SERVICE, self.base.revision()));
-        let committed = self.store.commit(Batch { ops, computed_from }).await.map_err(|error| match error {
+        let committed = self.store.commit(Batch { ops }).await.map_err(|error| match error {
             CommitError::Precondition { key, expected: Precondition::Absent, .. } => {
                 ApiError::already_exists(key.kind, &key.name)
             }
             CommitError::Precondition { key, .. } => ApiError::modified(key.kind, &key.name),
-            CommitError::Moved { kind, .. } => {
-                let why = "others were given addresses meanwhile; please try again";
-                ApiError::new(Reason::Conflict, format!("Operation cannot be fulfilled on {}: {why}", kind.qualified()))
+            CommitError::Claimed { key, .. } => {
+                let why = "its address or port was given to another meanwhile; please try again";
+                let what = format!("{} {:?}", key.kind.qualified(), key.name);
+                ApiError::new(Reason::Conflict, format!("Operation cannot be fulfilled on {what}: {why}"))
             }
             other => ApiError::internal(other),
         })?;

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use crate::object::kinds::Durability;
-use crate::object::{Draft, Kind, Object, ObjectKey, Revision};
+use crate::object::{Claim, Draft, Object, ObjectKey, Revision};
 
 /// Operations that become real together. Each key may occur once.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub ops: Vec<Op>,
-    /// The batch was computed from all objects of this kind as they were at the revision, and is refused when one
-    /// of them was put since.
-    pub computed_from: Option<(&'static Kind, Revision)>,
 }
 
 impl Batch {
@@ -88,8 +85,8 @@ pub struct Committed {
 pub enum CommitError {
     #[error("{key} is not as the write expects ({expected:?})")]
     Precondition { key: ObjectKey, expected: Precondition, present: Option<Arc<Object>> },
-    #[error("{} were written since revision {since}", kind.plural)]
-    Moved { kind: &'static Kind, since: Revision },
+    #[error("{key} wants what {by} has: {claim:?}")]
+    Claimed { key: ObjectKey, claim: Claim, by: Box<ObjectKey> },
     #[error("{key} occurs twice in one batch")]
     Repeated { key: ObjectKey },
     /// The disk refuses; nothing of the batch is visible.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
-use crate::object::{Kind, Kinds, Object, ObjectKey, Revision, kinds};
+use crate::object::{Claim, Kind, Kinds, Object, ObjectKey, Revision, kinds};
 
 /// All objects at one revision, with the indexes that the control plane asks by.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +13,7 @@ pub struct Snapshot {
     objects: OrdMap<ObjectKey, Arc<Object>>,
     by_owner: OrdSet<(String, ObjectKey)>,
     by_node: OrdSet<(String, ObjectKey)>,
-    /// When an object of a kind was put last, as far as this process knows.
-    put_last: OrdMap<&'static Kind, Revision>,
+    by_claim: OrdMap<Claim, ObjectKey>,
     kinds: Kinds,
 }
 
@@ -67,6 +66,11 @@ impl Snapshot {
         self.indexed(&self.by_node, node)
     }
 
+    /// The object that has what only one may have.
+    pub fn claimed_by(&self, claim: Claim) -> Option<&ObjectKey> {
+        self.by_claim.get(&claim)
+    }
+
     fn indexed<'a>(
         &'a self,
         index: &'a OrdSet<(String, ObjectKey)>,
@@ -85,12 +89,7 @@ impl Snapshot {
         self.revision = revision;
     }
 
-    pub(super) fn put_last(&self, kind: &'static Kind) -> Revision {
-        self.put_last.get(kind).copied().unwrap_or_default()
-    }
-
     pub(super) fn put(&mut self, object: Arc<Object>) {
-        self.put_last.insert(object.key.kind, object.meta.revision);
         if object.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             // The registry lets no definition pass that there is no room for.
             if let Err(error) = self.kinds.put(&object.value()) {
@@ -99,7 +98,11 @@ impl Snapshot {
         }
         let old = self.objects.insert(object.key.clone(), object.clone());
         // Most writes are of status and move nothing in the indexes.
-        if old.as_ref().is_some_and(|o| o.meta.owners == object.meta.owners && o.meta.node == object.meta.node) {
+        let same = |old: &Arc<Object>| {
+            let (old, new) = (&old.meta, &object.meta);
+            old.owners == new.owners && old.node == new.node && old.claims == new.claims
+        };
+        if old.as_ref().is_some_and(same) {
             return;
         }
         if let Some(old) = old {
@@ -110,6 +113,9 @@ impl Snapshot {
         }
         if let Some(node) = bound_to(&object) {
             self.by_node.insert((node.clone(), object.key.clone()));
+        }
+        for claim in &object.meta.claims {
+            self.by_claim.insert(*claim, object.key.clone());
         }
     }
 
@@ -128,6 +134,12 @@ impl Snapshot {
         }
         if let Some(node) = bound_to(old) {
             self.by_node.remove(&(node.clone(), old.key.clone()));
+        }
+        for claim in &old.meta.claims {
+            // Another object of the same batch may have it by now.
+            if self.by_claim.get(claim) == Some(&old.key) {
+                self.by_claim.remove(claim);
+            }
         }
     }
 }

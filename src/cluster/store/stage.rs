@@ -1,6 +1,6 @@
 //! Applies one batch to the next snapshot, and says what it changed. Pure: nothing is visible or durable yet.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::backend::Record;
@@ -8,7 +8,7 @@ use super::batch::{Batch, CommitError, Committed, Op};
 use super::hub::{Change, Event};
 use super::snapshot::Snapshot;
 use crate::object::kinds::Durability;
-use crate::object::{Draft, Revision};
+use crate::object::{Draft, ObjectKey, Revision};
 
 /// Applies `batch` to `next`, or leaves `next` as it was when the batch is refused.
 pub(super) fn stage(
@@ -67,9 +67,6 @@ fn revisions_of(events: usize) -> u64 {
 }
 
 fn check(next: &Snapshot, batch: &Batch) -> Result<(), CommitError> {
-    if let Some((kind, since)) = batch.computed_from.filter(|(kind, since)| next.put_last(kind) > *since) {
-        return Err(CommitError::Moved { kind, since });
-    }
     let mut seen = HashSet::new();
     for op in &batch.ops {
         let (key, expected) = (op.key(), op.expect());
@@ -79,6 +76,22 @@ fn check(next: &Snapshot, batch: &Batch) -> Result<(), CommitError> {
         let present = next.get(key);
         if !expected.holds(present) {
             return Err(CommitError::Precondition { key: key.clone(), expected, present: present.cloned() });
+        }
+    }
+    check_claims(next, batch, &seen)
+}
+
+/// What an object claims must be free, or be given up by the same batch.
+fn check_claims(next: &Snapshot, batch: &Batch, keys: &HashSet<&ObjectKey>) -> Result<(), CommitError> {
+    let mut claimed = HashMap::new();
+    for op in &batch.ops {
+        let Op::Put { draft, .. } = op else { continue };
+        for claim in &draft.meta.claims {
+            let here = claimed.insert(claim, &draft.key);
+            let there = next.claimed_by(*claim).filter(|by| !keys.contains(by));
+            if let Some(by) = here.or(there).filter(|by| **by != draft.key) {
+                return Err(CommitError::Claimed { key: draft.key.clone(), claim: *claim, by: Box::new(by.clone()) });
+            }
         }
     }
     Ok(())

@@ -121,7 +121,7 @@ impl<B: Backend> Writer<B> {
     async fn expire(&mut self) {
         let ops = self.expiry.take_due(Instant::now());
         let (answer, _) = oneshot::channel();
-        self.write(vec![Request { batch: Batch { ops, ..Batch::default() }, answer }]).await;
+        self.write(vec![Request { batch: Batch { ops }, answer }]).await;
     }
 
     /// Makes records durable that end at revision `last`; does not touch the disk when there is no need to.

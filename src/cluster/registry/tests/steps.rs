@@ -159,3 +159,51 @@ async fn a_generated_name_is_drawn_until_it_is_free() {
         assert!(names.insert(name));
     }
 }
+
+fn service(name: &str, address: Option<&str>) -> serde_json::Value {
+    let mut service = json!({"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}});
+    if let Some(address) = address {
+        service["spec"]["clusterIP"] = json!(address);
+    }
+    service
+}
+
+#[tokio::test(start_paused = true)]
+async fn transactions_that_give_different_addresses_do_not_hinder_each_other() {
+    let world = world().await;
+    let mut open: Vec<_> = (0..10).map(|_| begin(&world)).collect();
+    for (i, transaction) in open.iter_mut().enumerate() {
+        create(transaction, kinds::SERVICE, "default", service(&format!("s{i}"), None)).unwrap();
+    }
+    for transaction in open {
+        transaction.commit().await.unwrap();
+    }
+    let (mut one, mut two) = (begin(&world), begin(&world));
+    create(&mut one, kinds::SERVICE, "default", service("one", Some("10.96.0.77"))).unwrap();
+    create(&mut two, kinds::SERVICE, "default", service("two", Some("10.96.0.77"))).unwrap();
+    one.commit().await.unwrap();
+    assert_eq!(two.commit().await.unwrap_err().reason, Reason::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_passes_from_one_service_to_another_in_one_transaction() {
+    let world = world().await;
+    for (name, address) in [("z", "10.96.0.77"), ("b", "10.96.0.78")] {
+        world.create(kinds::SERVICE, service(name, Some(address))).await;
+    }
+    let mut transaction = begin(&world);
+    for name in ["z", "b"] {
+        transaction.delete(&key(kinds::SERVICE, name), &DeleteOptions::default()).unwrap();
+    }
+    create(&mut transaction, kinds::SERVICE, "default", service("a", Some("10.96.0.77"))).unwrap();
+    create(&mut transaction, kinds::SERVICE, "default", service("b", Some("10.96.0.77"))).unwrap_err();
+    create(&mut transaction, kinds::SERVICE, "default", service("z", Some("10.96.0.78"))).unwrap();
+    transaction.commit().await.unwrap();
+    let mut next = begin(&world);
+    for address in ["10.96.0.77", "10.96.0.78"] {
+        create(&mut next, kinds::SERVICE, "default", service("new", Some(address))).unwrap_err();
+    }
+    next.delete(&key(kinds::SERVICE, "z"), &DeleteOptions::default()).unwrap();
+    create(&mut next, kinds::SERVICE, "default", service("new", Some("10.96.0.78"))).unwrap();
+    next.commit().await.unwrap();
+}

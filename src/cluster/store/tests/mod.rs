@@ -34,7 +34,7 @@ fn delete(kind: &'static Kind, name: &str) -> Op {
 }
 
 async fn commit(store: &Store, ops: impl IntoIterator<Item = Op>) -> Result<Committed, CommitError> {
-    store.commit(Batch { ops: ops.into_iter().collect(), ..Batch::default() }).await
+    store.commit(Batch { ops: ops.into_iter().collect() }).await
 }
 
 fn data(store: &Store, name: &str) -> Option<Value> {

@@ -174,7 +174,7 @@ async fn run(batches: Vec<Vec<Write>>) {
             watches.push((kind, model.revision, store.watch(kind, Revision(model.revision)).unwrap()));
         }
         let ops = batch.iter().map(|write| model.op(write)).collect();
-        let outcome = store.commit(Batch { ops, ..Batch::default() }).await;
+        let outcome = store.commit(Batch { ops }).await;
         match (model.apply(&batch), &outcome) {
             (Ok(revision), Ok(committed)) => assert_eq!(committed.revision.0, revision),
             (Err("repeated"), Err(CommitError::Repeated { .. })) => {}
