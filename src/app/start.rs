@@ -102,6 +102,9 @@ async fn start(config: Config, tasks: &Tasks) -> Result<Running, StartError> {
     let (ready, is_ready) = watch::channel(false);
     let metrics = Metrics::default();
     metrics.observe_store(store.clone());
+    if let Some(syncer) = &syncer {
+        metrics.register(|catalogue| syncer.register_metrics(catalogue));
+    }
     let tokens = Arc::new(server::Tokens::open(&config.data_dir.join("pki"))?);
     let audit = match &config.audit_log {
         Some(path) => {

@@ -15,7 +15,7 @@ use crate::object::{SYSTEM_NAMESPACE, kinds};
 const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
 const KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
 /// Whoever may write Secrets there may already do everything.
-const NAMESPACES: [&str; 2] = [SYSTEM_NAMESPACE, "argocd"];
+pub const NAMESPACES: [&str; 2] = [SYSTEM_NAMESPACE, "argocd"];
 
 /// What a fetch needs beside the URL.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -70,12 +70,13 @@ pub fn find(live: &Snapshot, location: &RepoLocation) -> Access {
 }
 
 /// Whether credentials for `prefix` are for `url` too: up to the end of a part of its path.
-fn covers(prefix: &str, url: &str) -> bool {
+pub fn covers(prefix: &str, url: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
     url.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn data_of(secret: &Value) -> BTreeMap<String, String> {
+/// The values of a Secret that are text.
+pub fn data_of(secret: &Value) -> BTreeMap<String, String> {
     let encoded = secret["data"].as_object().into_iter().flatten();
     let decoded = encoded.filter_map(|(name, value)| {
         let bytes = STANDARD.decode(value.as_str()?).ok()?;

@@ -167,6 +167,9 @@ impl Worker {
         self.under_way = None;
         match self.deploy(&desired, settings, trigger, started).await {
             Ok(Some(changed)) => {
+                if changed > 0 {
+                    self.count(true, started);
+                }
                 self.settle(Some(&desired));
                 (self.retry, self.failures) = (None, 0);
                 tracing::info!(
@@ -216,12 +219,18 @@ impl Worker {
             status::refused(old, &Refused { commit, condition, errors, started, now, retries })
         };
         if self.write_status(next).await {
+            self.count(false, started);
             let what = |error: &SourceError| format!("commit {} is not deployed: {error}", commit.short());
             let told = errors.iter().take(status::LISTED);
             let notes: Vec<_> = told.map(|error| Note::warning("SyncFailed", what(error))).collect();
             self.note(&notes).await;
         }
         self.tell(Some(commit.id), errors.iter().map(ToString::to_string).collect());
+    }
+
+    fn count(&self, succeeded: bool, started: Timestamp) {
+        let took = self.shared.registry.clock().now().duration_since(started);
+        self.shared.metrics.count(&self.key, succeeded, took.as_secs_f64());
     }
 
     /// Carries a sync that waits on, now that something has changed.

@@ -49,8 +49,9 @@ impl Syncer {
 }
 
 async fn receive(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: Body) -> Response {
-    let pool = &routes.syncer.shared.pool;
-    webhook::receive(&routes.webhooks, &headers, body, |trigger| pool.trigger(&trigger, |_| true)).await
+    let Shared { pool, reviews, .. } = &*routes.syncer.shared;
+    let trigger = |trigger| pool.trigger(&trigger, |_| true);
+    webhook::receive(&routes.webhooks, &headers, body, trigger, |request| reviews.put(request)).await
 }
 
 async fn serve_plan(
@@ -82,7 +83,11 @@ async fn answer_plan(shared: &Arc<Shared>, key: ObjectKey, body: Body) -> Result
     blocking(move || compute(&shared, &key, &application, request)).await
 }
 
-fn compute(
+/// What deploying what is asked for would change. Blocking.
+///
+/// # Errors
+/// When it cannot be read or the Application cannot be planned.
+pub(super) fn compute(
     shared: &Shared,
     key: &ObjectKey,
     application: &Application,

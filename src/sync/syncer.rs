@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry as Catalogue;
 use tokio::sync::{Semaphore, watch};
 
 use super::application;
@@ -13,7 +14,10 @@ use super::blocking::blocking;
 use super::credentials;
 use super::fingerprint;
 use super::manager::Manager;
+use super::metrics::SyncMetrics;
 use super::mirror::{FetchError, MirrorError, RepoLocation};
+use super::records::Recorder;
+use super::review::{self, Reviews};
 use super::tool::Tools;
 use super::trigger::Trigger;
 use super::upstream::{OpenError, Pool, PoolOptions, Upstream};
@@ -107,6 +111,8 @@ pub(super) struct Shared {
     pub fingerprints: fingerprint::Key,
     /// Objects that are known to be as git says, of all Applications together.
     pub verified: watch::Sender<usize>,
+    pub metrics: SyncMetrics,
+    pub reviews: Reviews,
 }
 
 /// Starts following a repository, and whatever Applications there are and will be.
@@ -148,7 +154,11 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
         tools,
         fingerprints,
         verified,
+        metrics: SyncMetrics::default(),
+        reviews: Reviews::default(),
     });
+    tasks.spawn("sync-reviews", review::run(shared.clone()));
+    tasks.spawn("sync-records", Recorder::new(shared.clone()).run());
     tasks.spawn("sync-applications", Manager::new(shared.clone(), tasks.clone()).run());
     Ok(Syncer { shared, upstream })
 }
@@ -181,6 +191,11 @@ impl Syncer {
     /// How many objects of all Applications together are known to be as git says.
     pub fn verified(&self) -> watch::Receiver<usize> {
         self.shared.verified.subscribe()
+    }
+
+    /// Shows what the syncer counts.
+    pub fn register_metrics(&self, catalogue: &mut Catalogue) {
+        self.shared.metrics.register(catalogue, self.shared.registry.clone());
     }
 
     pub fn progress(&self) -> watch::Receiver<Progress> {

@@ -304,6 +304,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        self.shared.metrics.forget(&self.key);
         self.own(HashSet::new());
         for source in &self.sources {
             source.upstream.unfollow(&source.follower);

@@ -38,6 +38,8 @@ pub const REFRESH_ANNOTATION: &str = "argocd.argoproj.io/refresh";
 pub const APPROVE_ANNOTATION: &str = "windlass.dev/approve-prune";
 /// How much a commit may delete without approval: `10, 50%` (the default) is up to ten objects, or half of all.
 pub const BUDGET_ANNOTATION: &str = "windlass.dev/prune-budget";
+/// What git hosts and receivers of notifications were told last; written by windlass.
+pub const REPORTED_ANNOTATION: &str = "windlass.dev/reported";
 /// In `operation.info`, the id of the plan that the sync shall carry out, and no other.
 pub const PLAN_INFO: &str = "plan";
 /// `true`: the Application is left alone until the annotation goes.

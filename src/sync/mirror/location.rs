@@ -90,6 +90,15 @@ impl RepoLocation {
         }
     }
 
+    /// `HOST/PATH`, the same for HTTPS and for SSH; the path of a local one.
+    pub fn place(&self) -> String {
+        let identity = self.identity();
+        let rest = identity.split_once("://").map_or(identity.as_str(), |(_, rest)| rest);
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        format!("{host}{path}").trim_end_matches('/').to_owned()
+    }
+
     /// Whether it is reached over SSH: `ssh://user@host/path` or `user@host:path`.
     pub fn is_ssh(&self) -> bool {
         matches!(self, Self::Remote(url) if url.split_once("://").is_none_or(|(scheme, _)| scheme.eq_ignore_ascii_case("ssh")))

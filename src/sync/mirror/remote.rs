@@ -128,6 +128,21 @@ impl Remote {
         }
     }
 
+    /// Brings what one refspec names into the copy.
+    ///
+    /// # Errors
+    /// When the remote cannot be read or has no such ref.
+    pub fn fetch_spec(&self, spec: &str, access: &Access, tools: &Tools) -> Result<(), FetchError> {
+        if let Some(ssh) = self.ssh(access, tools) {
+            return ssh.fetch(&[spec.to_owned()]);
+        }
+        let repository = self.repository()?;
+        let mut remote = repository.remote_anonymous(&access.url(&self.url)).map_err(|source| self.failed(source))?;
+        let mut options = FetchOptions::new();
+        options.download_tags(AutotagOption::None).update_fetchhead(false);
+        remote.fetch(&[spec], Some(&mut options), None).map_err(|source| self.failed(source))
+    }
+
     /// The way over SSH, if that is how the repository is reached.
     fn ssh<'a>(&'a self, access: &'a Access, tools: &'a Tools) -> Option<Ssh<'a>> {
         let is_ssh = RepoLocation::Remote(self.url.clone()).is_ssh();
@@ -143,11 +158,15 @@ impl Remote {
     }
 }
 
+/// Refs of the copy that are windlass's own.
+const OURS: [&str; 2] = ["refs/notes/windlass", "refs/windlass/"];
+
 /// Takes refs out of the copy that the remote no longer has.
 fn forget(repository: &Repository, listed: &BTreeMap<String, Oid>) -> Result<(), git2::Error> {
     for reference in repository.references()? {
         let mut reference = reference?;
-        let gone = reference.name().is_ok_and(|name| !listed.contains_key(name));
+        let is_ours = |name: &str| OURS.iter().any(|ours| name.starts_with(ours));
+        let gone = reference.name().is_ok_and(|name| !listed.contains_key(name) && !is_ours(name));
         if gone {
             reference.delete()?;
         }

@@ -9,6 +9,7 @@ mod custom;
 mod follow;
 mod plans;
 mod pruning;
+mod records;
 mod remotes;
 mod reverts;
 mod secrets;

@@ -54,7 +54,9 @@ fn is_ref_change(root: &Path, event: &notify::Event) -> bool {
             let Ok(inside) = path.strip_prefix(root) else { return false };
             let locked = inside.extension().is_some_and(|e| e == "lock");
             let first = inside.components().next().map(|c| c.as_os_str().to_string_lossy().into_owned());
-            !locked && matches!(first.as_deref(), Some("refs" | "reftable" | "packed-refs" | "HEAD"))
+            // Notes and the like move no branch.
+            let moves = !["refs/notes", "refs/windlass"].iter().any(|other| inside.starts_with(other));
+            !locked && moves && matches!(first.as_deref(), Some("refs" | "reftable" | "packed-refs" | "HEAD"))
         })
 }
 

@@ -223,6 +223,29 @@ impl Upstream {
         }
     }
 
+    /// Brings the commits of a pull request here, which the host keeps at the ref `from`. Those of a repository on this
+    /// machine are there. Blocking.
+    ///
+    /// # Errors
+    /// When the remote cannot be read.
+    pub fn fetch_pull(&self, from: &str, number: u64) -> Result<(), OpenError> {
+        let spec = format!("+{from}:refs/windlass/pull/{number}");
+        match &self.opened()?.remote {
+            Some(remote) => Ok(remote.fetch_spec(&spec, &self.access(), &self.options.tools)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The newest commit that a branch and another commit have in common. Blocking.
+    ///
+    /// # Errors
+    /// When there is none, or one of them does not exist.
+    pub fn fork_point(&self, branch: &str, commit: Oid) -> Result<Oid, OpenError> {
+        let scout = self.opened()?.scout();
+        let tip = scout.tip(branch)?;
+        Ok(scout.repository().merge_base(tip, commit).map_err(|source| scout.failed(source))?)
+    }
+
     /// Where the follower's source is now. Blocking.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub enum Event {
     Push,
     /// The host tries whether anybody is there.
     Ping,
+    PullRequest,
     Other,
 }
 
@@ -103,6 +104,7 @@ impl Host {
         match text(headers, name).unwrap_or_default() {
             "push" | "create" | "delete" | "Push Hook" | "Tag Push Hook" | "System Hook" | "repo:push"
             | "repo:refs_changed" => Event::Push,
+            "pull_request" | "pull_request_sync" | "Merge Request Hook" => Event::PullRequest,
             "ping" | "diagnostics:ping" => Event::Ping,
             _ => Event::Other,
         }

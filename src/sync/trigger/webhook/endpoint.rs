@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::delivery::{self, Event};
+use super::pull_request::{self, PullRequest};
 use super::replay::Seen;
 use crate::object::Clock;
 use crate::sync::trigger::Trigger;
@@ -39,12 +40,13 @@ impl Webhooks {
     }
 }
 
-/// Answers one delivery; calls `trigger` when it is genuine, new and about a push.
+/// Answers one delivery; calls `trigger` when it is genuine, new and about a push, and `review` when about a pull request.
 pub async fn receive(
     webhooks: &Webhooks,
     headers: &HeaderMap,
     body: Body,
     trigger: impl FnOnce(Trigger) -> usize,
+    review: impl FnOnce(PullRequest),
 ) -> Response {
     if webhooks.secret.is_none() && !webhooks.loopback {
         let why = "webhooks need a secret when the server listens on more than loopback; see --webhook-secret-file";
@@ -76,6 +78,13 @@ pub async fn receive(
         _ if !is_new => answer(StatusCode::OK, "known: this delivery was taken before"),
         Event::Ping => answer(StatusCode::OK, "pong"),
         Event::Other => answer(StatusCode::OK, "ignored: not about a push"),
+        Event::PullRequest => match pull_request::read(delivery.host, &body) {
+            Some(request) => {
+                review(request);
+                answer(StatusCode::ACCEPTED, "accepted: what merging it would change is worked out now")
+            }
+            None => answer(StatusCode::OK, "ignored: the pull request has no new commit"),
+        },
         Event::Push => {
             let followers = trigger(Trigger::Webhook(host));
             answer(StatusCode::ACCEPTED, &format!("accepted: {followers} sources of Applications are looked at now"))
@@ -99,11 +108,11 @@ mod tests {
             headers.insert(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
         let mut triggered = None;
-        let answer = receive(webhooks, &headers, Body::from(body.to_vec()), |trigger| {
+        let trigger = |trigger| {
             triggered = Some(trigger);
             1
-        })
-        .await;
+        };
+        let answer = receive(webhooks, &headers, Body::from(body.to_vec()), trigger, |_| ()).await;
         (answer.status().as_u16(), triggered)
     }
 
@@ -140,7 +149,7 @@ mod tests {
         assert_eq!(send(&open, &[], &large).await, (413, None));
         assert_eq!(send(&open, &[("content-length", "1000000000")], b"").await, (413, None));
         let slow = Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-        let answer = receive(&open, &HeaderMap::new(), slow, |_| 0).await;
+        let answer = receive(&open, &HeaderMap::new(), slow, |_| 0, |_| ()).await;
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
     }
 }

@@ -3,6 +3,8 @@
 
 mod delivery;
 mod endpoint;
+mod pull_request;
 mod replay;
 
 pub use endpoint::{Webhooks, receive};
+pub use pull_request::PullRequest;
