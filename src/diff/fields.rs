@@ -218,7 +218,7 @@ impl FieldSet {
 }
 
 impl Element {
-    fn to_wire(&self) -> String {
+    pub(super) fn to_wire(&self) -> String {
         match self {
             Self::Field(name) => format!("f:{name}"),
             Self::Key(keys) => {

@@ -15,6 +15,7 @@ pub mod schema;
 pub mod strategic;
 pub mod structure;
 mod typed;
+pub mod unchanged;
 
 #[cfg(test)]
 mod properties;

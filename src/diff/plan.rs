@@ -15,6 +15,9 @@ pub struct Plan {
     /// Store revision that it was computed from.
     pub base: u64,
     pub steps: Vec<PlanStep>,
+    /// What the sync runs beside its steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<PlannedHook>,
     /// Objects that are as git says.
     pub unchanged: usize,
     pub errors: Vec<SourceError>,
@@ -36,6 +39,20 @@ pub struct PlanStep {
     pub source: String,
     #[serde(default)]
     pub changes: Vec<FieldChange>,
+}
+
+/// An object that is made at a moment of the sync.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedHook {
+    /// `PreSync`, `Sync`, `PostSync`, or `SyncFail` for the case that it fails; several with commas.
+    pub phase: String,
+    pub kind: String,
+    #[serde(default)]
+    pub namespace: String,
+    pub name: String,
+    #[serde(default)]
+    pub source: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +92,8 @@ impl Plan {
     #[must_use]
     pub fn sealed(mut self) -> Self {
         // A plan of strings and JSON values has no way not to serialise.
-        let content = serde_json::to_vec(&(&self.application, &self.steps, &self.errors)).unwrap_or_default();
+        let content = (&self.application, &self.steps, &self.hooks, &self.errors);
+        let content = serde_json::to_vec(&content).unwrap_or_default();
         let digest = ring::digest::digest(&ring::digest::SHA256, &content);
         self.id = digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         self
@@ -89,6 +107,14 @@ impl Plan {
     /// Nothing to do and nothing wrong.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.errors.is_empty()
+    }
+}
+
+impl PlannedHook {
+    /// `PreSync hook Job default/migrate`
+    pub fn object(&self) -> String {
+        let place = if self.namespace.is_empty() { String::new() } else { format!("{}/", self.namespace) };
+        format!("{} hook {} {place}{}", self.phase, self.kind, self.name)
     }
 }
 

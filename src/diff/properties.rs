@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::apply::{Applier, apply};
 use super::fields::FieldSet;
 use super::plan::{Action, Plan, PlanStep};
-use super::{changes, health, jsonpatch, managed, render, schema, strategic, structure};
+use super::{changes, health, jsonpatch, managed, render, schema, strategic, structure, unchanged};
 use crate::object::Kind;
 use crate::object::kinds;
 
@@ -249,6 +249,39 @@ proptest! {
         let change = structure::compare(schema::of(kind.into()), &before, &after);
         let wrong = theirs.difference(&change.added.union(&change.modified));
         prop_assert!(wrong.is_empty(), "{:?}", wrong.paths());
+    }
+
+    #[test]
+    fn what_is_plainly_applied_stays_as_it_is_when_it_is_applied(
+        a in deployment(), b in deployment(), c in deployment(), drift in deployment(), order in 0..4
+    ) {
+        let kind = kinds::DEPLOYMENT;
+        let mut live = apply(kind, None, &a, &by("a")).unwrap();
+        // A part that is there without anything in it is left to `apply`.
+        let is_full = a["metadata"]["labels"].is_object() && a["spec"]["template"].is_object();
+        prop_assert!(unchanged::is_applied(kind, &live, &a, "a") || !is_full);
+        let others: &[(&str, &Value)] = match order {
+            0 => &[],
+            1 => &[("b", &b)],
+            2 => &[("b", &b), ("a", &c)],
+            _ => &[("b", &b), ("a", &a)],
+        };
+        for (manager, config) in others {
+            live = apply(kind, Some(&live), config, &Applier { force: true, ..by(manager) }).unwrap();
+        }
+        if order == 3 {
+            let mut written = jsonpatch::merge(&live, &json!({"spec": drift["spec"]})).unwrap();
+            managed::record_update(kind, Some(&live), &mut written, "u", None, NOW);
+            live = written;
+        }
+        for config in [&a, &b, &c, &drift] {
+            for manager in ["a", "b"] {
+                if unchanged::is_applied(kind, &live, config, manager) {
+                    let again = apply(kind, Some(&live), config, &by(manager)).unwrap();
+                    prop_assert_eq!(unchanged::without_times(&again), unchanged::without_times(&live));
+                }
+            }
+        }
     }
 
     #[test]

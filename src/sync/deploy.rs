@@ -330,7 +330,7 @@ impl Worker {
         let operation = application.status.operation_state.as_ref();
         let is_begun = operation.is_some_and(|operation| operation.phase == "Running");
         if let Some(asked) = plan_asked_for(&application).filter(|_| !is_begun) {
-            let id = plan::id(&self.name, &transaction, &staged.pruned, documents, &self.shared.fingerprints);
+            let id = plan::id(&self.name, &transaction, &staged.pruned, &desired.rendered, &self.shared.fingerprints);
             if id != asked {
                 let message = format!(
                     "plan {asked} is not what a sync of {} does now: that is plan {id}; look at it (windlass diff) \

@@ -40,7 +40,8 @@ pub async fn lint(rendered: &Rendered, policies: &[Value]) -> Result<Linted, Api
         .filter(|document| document.key.kind == kinds::NAMESPACE)
         .map(|document| document.key.name.as_str())
         .collect();
-    let needed: BTreeSet<&str> = rendered.documents.iter().map(|document| document.key.namespace.as_str()).collect();
+    let all = rendered.documents.iter().chain(rendered.hooks.iter().map(|(_, document)| document));
+    let needed: BTreeSet<&str> = all.map(|document| document.key.namespace.as_str()).collect();
     for name in needed.iter().filter(|name| !name.is_empty() && !declared.contains(**name)) {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         // A name that is no name is reported with the object that uses it.
@@ -60,7 +61,8 @@ pub async fn lint(rendered: &Rendered, policies: &[Value]) -> Result<Linted, Api
         holds_last: false,
         is_healing: false,
     };
-    let staged = stage::stage(&mut transaction, &registry.snapshot(), scope);
+    let mut staged = stage::stage(&mut transaction, &registry.snapshot(), scope);
+    staged.errors.extend(stage::refused_hooks(&mut transaction, "lint", &rendered.hooks));
     let mut errors = rendered.errors.clone();
     errors.extend(staged.errors);
     errors.sort();

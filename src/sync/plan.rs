@@ -8,13 +8,14 @@ use serde_json::Value;
 use super::fingerprint::Key;
 use super::guard::Pruning;
 use super::mirror::Commit;
-use super::render::Document;
+use super::render::{Document, Rendered};
 use super::settings::Settings;
 use super::stage::{self, CHANGE_CAUSE, Scope};
 use super::tracking::TRACKING_ANNOTATION;
+use super::waves::{Hook, Phase};
 use crate::cluster::registry::{Registry, Transaction};
 use crate::diff::changes;
-use crate::diff::plan::{Action, FieldChange, Plan, PlanStep, SourceError};
+use crate::diff::plan::{Action, FieldChange, Plan, PlanStep, PlannedHook, SourceError};
 use crate::object::ObjectKey;
 
 /// What is to be planned.
@@ -24,6 +25,7 @@ pub struct Request<'a> {
     pub revision: String,
     pub commit: Option<&'a Commit>,
     pub documents: &'a [Document],
+    pub hooks: &'a [(Hook, Document)],
     /// Plan as if these were deployed, in place of what is.
     pub base: Option<&'a [Document]>,
     pub inventory: &'a [ObjectKey],
@@ -80,6 +82,8 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
     let pruned: BTreeSet<ObjectKey> = staged.pruned.iter().cloned().collect();
     let steps = steps(&transaction, &before, &pruned, request.documents, request.fingerprints);
     let touched = steps.iter().filter(|step| step.action != Action::Prune).count();
+    let hooks = if steps.is_empty() { Vec::new() } else { planned_hooks(request.hooks) };
+    staged.errors.extend(stage::refused_hooks(&mut transaction, request.application, request.hooks));
     let mut errors = request.errors;
     let failed: BTreeSet<(String, u32)> = staged.errors.iter().map(|e| (e.file.clone(), e.line)).collect();
     errors.append(&mut staged.errors);
@@ -92,6 +96,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         revision: request.revision,
         base: transaction.base().0,
         steps,
+        hooks,
         unchanged: request.documents.len().saturating_sub(touched + failed.len()),
         errors,
         warnings,
@@ -99,17 +104,40 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
     plan.sealed()
 }
 
+/// The hooks of a sync, in the order of their phases. Those of the Application's end are not run by one.
+fn planned_hooks(hooks: &[(Hook, Document)]) -> Vec<PlannedHook> {
+    let runs = |phase: &&Phase| !matches!(phase, Phase::PreDelete | Phase::PostDelete);
+    let planned = hooks.iter().filter_map(|(hook, document)| {
+        let phases: Vec<&Phase> = hook.phases.iter().filter(runs).collect();
+        let first = **phases.first()?;
+        let metadata = &document.object()["metadata"];
+        let generated = || format!("{}*", metadata["generateName"].as_str().unwrap_or_default());
+        let hook = PlannedHook {
+            phase: phases.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+            kind: document.key.kind.kind.to_owned(),
+            namespace: document.key.namespace.clone(),
+            name: metadata["name"].as_str().map_or_else(generated, str::to_owned),
+            source: document.to_string(),
+        };
+        Some((first, hook))
+    });
+    let mut planned: Vec<_> = planned.collect();
+    planned.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.source.cmp(&y.source)));
+    planned.into_iter().map(|(_, hook)| hook).collect()
+}
+
 /// The id of the plan that a staged transaction carries out.
 pub fn id(
     application: &str,
     transaction: &Transaction,
     pruned: &[ObjectKey],
-    documents: &[Document],
+    rendered: &Rendered,
     fingerprints: &Key,
 ) -> String {
     let pruned = pruned.iter().cloned().collect();
-    let steps = steps(transaction, &BTreeMap::new(), &pruned, documents, Some(fingerprints));
-    Plan { application: application.to_owned(), steps, ..Plan::default() }.sealed().id
+    let steps = steps(transaction, &BTreeMap::new(), &pruned, &rendered.documents, Some(fingerprints));
+    let hooks = if steps.is_empty() { Vec::new() } else { planned_hooks(&rendered.hooks) };
+    Plan { application: application.to_owned(), steps, hooks, ..Plan::default() }.sealed().id
 }
 
 fn steps(

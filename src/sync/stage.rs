@@ -12,6 +12,7 @@ use super::guard::Pruning;
 use super::mirror::Commit;
 use super::render::Document;
 use super::settings::Settings;
+use super::waves::Hook;
 use super::{order, outcome, tracking};
 use crate::cluster::registry::{
     Author, DeleteOptions, FieldValidation, Patch, Propagation, Step, StepKind, Target, Transaction, WriteOptions,
@@ -19,6 +20,7 @@ use crate::cluster::registry::{
 };
 use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
+use crate::diff::unchanged;
 use crate::object::application::APPROVE_ANNOTATION;
 use crate::object::custom::Kinds;
 use crate::object::{ApiError, Object, ObjectKey, Reason, Revision, kinds, schema};
@@ -162,6 +164,10 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
         if scope.verified.is_some_and(|verified| verified.holds(document, live)) {
             continue;
         }
+        if is_in_place(transaction, &scope, document) {
+            transaction.keep(&document.key);
+            continue;
+        }
         let unknown = unknown_fields(transaction.kinds(), document);
         if !unknown.is_empty() {
             staged.errors.extend(unknown);
@@ -198,6 +204,28 @@ fn namespaces(transaction: &mut Transaction, scope: &Scope, staged: &mut Staged)
             staged.errors.push(SourceError { file: key.to_string(), line: 0, message });
         }
     }
+}
+
+/// Whether the object is plainly as the document says. After a start, nearly all are.
+fn is_in_place(transaction: &Transaction, scope: &Scope, document: &Document) -> bool {
+    let key = &document.key;
+    let is_ignored = scope.settings.is_some_and(|settings| settings.ignored.concerns(key));
+    if is_ignored || transaction.step(key).is_some() {
+        return false;
+    }
+    let Some(live) = transaction.current(key) else { return false };
+    let cause = live["metadata"]["annotations"][CHANGE_CAUSE].as_str().filter(|_| has_cause(document));
+    let mut object = desired(scope.application, document, cause);
+    if let Some(config) = config_of(transaction, scope, document, Some(&live)) {
+        object["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION] = json!(config);
+    }
+    unchanged::is_applied(transaction.kinds().describe(key.kind), &live, &object, MANAGER)
+}
+
+/// Whether the object says which commit changed it, and the document does not say otherwise.
+fn has_cause(document: &Document) -> bool {
+    let own = document.object()["metadata"]["annotations"].get(CHANGE_CAUSE);
+    document.key.kind == kinds::DEPLOYMENT && own.is_none()
 }
 
 fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
@@ -247,8 +275,7 @@ fn apply_declared(
         adjust(&mut object);
         object
     };
-    let own_cause = document.object()["metadata"]["annotations"].get(CHANGE_CAUSE).is_some();
-    if key.kind != kinds::DEPLOYMENT || own_cause {
+    if !has_cause(document) {
         return apply_object(transaction, key, desired(None));
     }
     // The cause names the commit that changed the Deployment, not the newest one: it is only renewed when
@@ -386,6 +413,32 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
             }),
         }
     }
+}
+
+/// What the cluster would refuse of hooks. Leaves them in the transaction, which is not to be committed.
+pub fn refused_hooks(transaction: &mut Transaction, application: &str, hooks: &[(Hook, Document)]) -> Vec<SourceError> {
+    let mut errors = Vec::new();
+    for (_, document) in hooks {
+        let unknown = unknown_fields(transaction.kinds(), document);
+        if !unknown.is_empty() {
+            errors.extend(unknown);
+            continue;
+        }
+        let mut object = desired(application, document, None);
+        let metadata = &mut object["metadata"];
+        if let Some(base) = metadata["generateName"].as_str() {
+            metadata["name"] = json!(format!("{base}0123456-presync-0000000000"));
+        }
+        let name = metadata["name"].as_str().unwrap_or_default();
+        let key = ObjectKey::new(document.key.kind, document.key.namespace.as_str(), name);
+        // The one of an earlier sync goes first.
+        if !transaction.exists(&key)
+            && let Err(error) = transaction.create(key.kind, &key.namespace, object, WriteOptions::default())
+        {
+            errors.extend(refusals(document, &error));
+        }
+    }
+    errors
 }
 
 /// Fields that the kind does not have. Server-side apply would name only one of them, in words of its own; people

@@ -208,6 +208,14 @@ impl Transaction {
         self.step_taken(Step { key, kind, before, after: Some(after) });
     }
 
+    /// The object is as it is to be: nothing is asked of anybody, and nothing is written.
+    pub fn keep(&mut self, key: &ObjectKey) {
+        if let Some(before) = self.base.get(key).filter(|_| !self.pending.contains_key(key)) {
+            let (before, after) = (before.clone(), before.value());
+            self.step_taken(Step { key: key.clone(), kind: StepKind::Keep, before: Some(before), after: Some(after) });
+        }
+    }
+
     pub(super) fn remove(&mut self, key: &ObjectKey) {
         self.asked = Some(key.kind);
         let before = self.base.get(key).cloned();

@@ -30,6 +30,9 @@ pub fn markdown(plan: &Plan) -> String {
         }
         out.push_str(&shown);
     }
+    for hook in &plan.hooks {
+        out.push_str(&format!("\n- runs the {} ({})\n", quote::html(&hook.object()), quote::html(&hook.source)));
+    }
     if !plan.id.is_empty() {
         out.push_str(&format!("\n<sub>plan {} of {}</sub>\n", quote::html(&plan.id), quote::html(&plan.revision)));
     }

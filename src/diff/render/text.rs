@@ -15,6 +15,10 @@ pub fn text(plan: &Plan, style: Style) -> String {
     for step in &plan.steps {
         step_lines(&mut out, step, style);
     }
+    for hook in &plan.hooks {
+        out.push_str(&paint(style, GREEN, &format!("> {}", quote::line(&hook.object()))));
+        out.push_str(&paint(style, FAINT, &format!("  {}\n", quote::line(&hook.source))));
+    }
     if !plan.steps.is_empty() {
         out.push('\n');
     }

@@ -358,3 +358,44 @@ async fn the_end_of_an_application_has_hooks_before_and_after() {
     world.until("the Application is gone", |w| !is_there(w)).await;
     tasks.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_shows_the_hooks_and_what_is_wrong_with_them() {
+    let world = World::new().await;
+    let text = job("migrate", "PreSync", "");
+    world.commit("One", &[("web.yaml", Some(&config_map("web", "1"))), ("job.yaml", Some(&text))]);
+    let read = |world: &World| crate::sync::render::directory(&world.path(), "default").unwrap();
+    let rendered = read(&world);
+    let plan_of = |rendered: &crate::sync::render::Rendered| {
+        let request = crate::sync::plan::Request {
+            application: "shop",
+            revision: "work tree".to_owned(),
+            commit: None,
+            documents: &rendered.documents,
+            hooks: &rendered.hooks,
+            base: None,
+            inventory: &[],
+            settings: None,
+            pruning: crate::sync::guard::Pruning::Off,
+            fingerprints: None,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        };
+        crate::sync::plan::plan(&world.registry, request)
+    };
+    let plan = plan_of(&rendered);
+    assert_eq!((plan.steps.len(), plan.hooks.len()), (1, 1), "{plan:?}");
+    assert_eq!(plan.hooks[0].object(), "PreSync hook Job default/migrate");
+    assert!(
+        crate::diff::render::text(&plan, Default::default())
+            .contains("> PreSync hook Job default/migrate  job.yaml:1\n")
+    );
+    assert_eq!(plan.errors, []);
+    let bad = text.replace("restartPolicy: Never", "restartPolicy: Always");
+    world.commit("Two", &[("job.yaml", Some(&bad))]);
+    let rendered = read(&world);
+    let errors = plan_of(&rendered).errors;
+    assert!(errors.len() == 1 && errors[0].to_string().contains("restartPolicy"), "{errors:?}");
+    let linted = crate::sync::lint(&rendered, &[]).await.unwrap().errors;
+    assert_eq!(linted, errors);
+}
