@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
 use super::status::{self, Refused};
 use super::trigger::Trigger;
-use super::upstream::OpenError;
+use super::upstream::{OpenError, Position};
 use super::waves::{self, Advance, Work};
 use super::worker::Worker;
 use super::{application, tracking};
@@ -112,7 +112,7 @@ impl Worker {
             return;
         }
         match self.desired(settings, At::Commits(commits.clone())).await {
-            // The usual case: nothing was pushed meanwhile, and the look at the tips does it all.
+            // The usual case: nothing of it was pushed meanwhile, and the look at the tips does it all.
             Ok(Some(desired)) if self.is_at_tips(&desired).await => {}
             // A sync was between two of its steps: what it has done stays, what it has not is as this commit says.
             Ok(Some(desired)) if is_under_way => {
@@ -131,13 +131,18 @@ impl Worker {
         }
     }
 
-    async fn is_at_tips(&self, desired: &Desired) -> bool {
+    /// Whether the newest commits declare the same. They are no release then: the one that is deployed is.
+    async fn is_at_tips(&mut self, desired: &Desired) -> bool {
         let (sources, positions) = (self.sources.clone(), desired.positions.clone());
-        let tips = move || {
+        let tip = move || {
             let now = sources.iter().map(|source| source.upstream.position(&source.follower));
-            now.collect::<Result<Vec<_>, _>>().is_ok_and(|now| now == positions)
+            let now = now.collect::<Result<Vec<_>, _>>().ok()?;
+            let contents = |positions: &[Position]| positions.iter().map(|at| at.content).collect::<Vec<_>>();
+            let tip = now.first().map(|first| first.commit);
+            tip.filter(|_| contents(&now) == contents(&positions))
         };
-        blocking(tips).await
+        self.unmoved = blocking(tip).await;
+        self.unmoved.is_some()
     }
 
     pub(super) async fn desired(&self, settings: &Arc<Settings>, at: At) -> Result<Option<Desired>, OpenError> {

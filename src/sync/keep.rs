@@ -102,6 +102,7 @@ impl Worker {
                     images: outcome::images(documents),
                     now: self.shared.registry.clock().now(),
                 },
+                is_unmoved: self.unmoved == Some(desired.commit().id),
                 operation: application.operation.as_ref(),
                 trigger,
                 started,

@@ -60,6 +60,8 @@ pub struct Compared<'a> {
 /// A commit that is in the cluster now.
 pub struct Deployed<'a> {
     pub compared: Compared<'a>,
+    /// The commit declares what the one that is deployed declares: it is no release.
+    pub is_unmoved: bool,
     /// What somebody asked for, if this is the answer.
     pub operation: Option<&'a Operation>,
     pub trigger: &'a Trigger,
@@ -117,14 +119,14 @@ pub fn deployed(
     sync: Deployed,
 ) -> ApplicationStatus {
     let mut status = old.clone();
-    let Deployed { compared, operation, trigger, started, retries, results, history_limit } = sync;
+    let Deployed { compared, is_unmoved, operation, trigger, started, retries, results, history_limit } = sync;
     let (commit, finished) = (compared.commit, compared.now);
     let revision = commit.id.to_string();
     let unknown = compare(&mut status, &compared);
     let automated = operation.is_none() && trigger.is_automated();
     let username = operation.map(|operation| operation.initiated_by.username.clone()).unwrap_or_default();
-    let is_new =
-        old.history.last().is_none_or(|last| last.revision != revision || last.revisions != compared.revisions);
+    let is_other = |last: &HistoryEntry| last.revision != revision || last.revisions != compared.revisions;
+    let is_new = old.history.last().is_none_or(|last| is_other(last) && !is_unmoved);
     if is_new {
         let id = old.history.last().map_or(0, |last| last.id + 1);
         status.history.push(HistoryEntry {

@@ -47,6 +47,8 @@ pub(super) struct Worker {
     pub sources: Vec<Followed>,
     /// What was looked at last and needs no second look.
     pub settled: Option<Vec<Position>>,
+    /// A commit that declares the same as the one that was deployed before the program started.
+    pub unmoved: Option<Oid>,
     /// What is deployed, and where each of its objects is among its documents.
     pub current: Option<Current>,
     pub verified: Verified,
@@ -99,6 +101,7 @@ impl Worker {
             settings: None,
             sources: Vec::new(),
             settled: None,
+            unmoved: None,
             current: None,
             verified: Verified::default(),
             counted: 0,

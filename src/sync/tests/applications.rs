@@ -67,6 +67,20 @@ async fn applications_in_the_repository_are_synced_in_turn() {
     world.until("b knows the commit", |w| child(w, "b").status.sync.revision == second.to_string()).await;
     assert_eq!(child(&world, "b").status.history, before.status.history, "nothing of b was deployed anew");
     world.until("the root is healthy", |w| w.application().status.health.status == "Healthy").await;
+
+    // A start is no release: b is still as its own commit says.
+    world.tasks.stop().await;
+    let revision = world.registry.store().revision();
+    let tasks = Tasks::default();
+    let syncer = crate::sync::start(world.registry.clone(), root_only(&world), &tasks).await.unwrap();
+    let mut verified = syncer.verified();
+    tokio::time::timeout(Duration::from_secs(600), verified.wait_for(|count| *count == 4)).await.unwrap().unwrap();
+    for _ in 0..100 {
+        a_moment().await;
+    }
+    assert_eq!(child(&world, "b").status.history, before.status.history);
+    assert_eq!(world.registry.store().revision(), revision, "nothing was written");
+    tasks.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
