@@ -151,7 +151,8 @@ pub fn deployed(
     }
     let recovered = old.operation_state.as_ref().is_none_or(|op| op.phase != "Succeeded");
     if is_new || recovered || operation.is_some() || !results.is_empty() {
-        let changed = results.iter().filter(|result| result.status != "PruneSkipped").count();
+        let is_change = |result: &&ResourceResult| result.hook_type.is_empty() && result.status != "PruneSkipped";
+        let changed = results.iter().filter(is_change).count();
         let declared = compared.entries.iter().filter(|entry| !entry.requires_pruning).count();
         status.operation_state = Some(OperationState {
             operation: operation.cloned(),

@@ -156,9 +156,10 @@ impl Rendered {
         rendered
     }
 
-    /// All objects with the file and line of each, those of unknown kinds too.
+    /// All objects with the file and line of each, hooks and those of unknown kinds too.
     pub fn objects(&self) -> impl Iterator<Item = (&Value, &str, u32)> {
-        let known = self.documents.iter().map(|document| (document.object(), &*document.file, document.line));
+        let known = self.documents.iter().chain(self.hooks.iter().map(|(_, hook)| hook));
+        let known = known.map(|document| (document.object(), &*document.file, document.line));
         let strangers = self.strangers.iter().map(|stranger| (stranger, stranger.manifest()));
         known.chain(strangers.map(|(stranger, found)| (&found.object, &*stranger.file, found.line)))
     }

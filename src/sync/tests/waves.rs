@@ -363,6 +363,8 @@ async fn the_end_of_an_application_has_hooks_before_and_after() {
 async fn a_plan_shows_the_hooks_and_what_is_wrong_with_them() {
     let world = World::new().await;
     let text = job("migrate", "PreSync", "");
+    let unnamed = job("smoke", "PostSync", "").replace("name: smoke", "generateName: smoke-");
+    world.commit("Zero", &[("smoke.yaml", Some(&unnamed))]);
     world.commit("One", &[("web.yaml", Some(&config_map("web", "1"))), ("job.yaml", Some(&text))]);
     let read = |world: &World| crate::sync::render::directory(&world.path(), "default").unwrap();
     let rendered = read(&world);
@@ -384,7 +386,12 @@ async fn a_plan_shows_the_hooks_and_what_is_wrong_with_them() {
         crate::sync::plan::plan(&world.registry, request)
     };
     let plan = plan_of(&rendered);
-    assert_eq!((plan.steps.len(), plan.hooks.len()), (1, 1), "{plan:?}");
+    assert_eq!((plan.steps.len(), plan.hooks.len()), (1, 2), "{plan:?}");
+    assert_eq!(plan.hooks[1].object(), "PostSync hook Job default/smoke-*");
+    // A client that posts what it rendered sees the same.
+    let posted = crate::sync::PlanRequest::of("work tree", &rendered, None);
+    let received = crate::sync::request::receive(posted.documents.unwrap(), Vec::new(), "default");
+    assert_eq!(plan_of(&received).hooks, plan.hooks);
     assert_eq!(plan.hooks[0].object(), "PreSync hook Job default/migrate");
     assert!(
         crate::diff::render::text(&plan, Default::default())
