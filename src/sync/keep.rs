@@ -111,6 +111,13 @@ impl Worker {
                 history_limit: settings.history_limit,
             },
         );
+        let next = if self.unmoved == Some(desired.commit().id) && status::says_same(&application.status, &next) {
+            // After a start there may be many such Applications: their revisions are written one after another.
+            self.write_passed_later();
+            application.status.clone()
+        } else {
+            next
+        };
         application::set_status(&mut transaction, &self.key, &next)?;
         cascade::declare_hooks(&mut transaction, application, &self.key, desired)?;
         if application.operation.is_some() {

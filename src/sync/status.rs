@@ -179,6 +179,13 @@ pub fn deployed(
     status
 }
 
+/// Whether two states differ in nothing but how far the repository was when somebody looked.
+pub fn says_same(old: &ApplicationStatus, new: &ApplicationStatus) -> bool {
+    let sync =
+        SyncStatus { status: new.sync.status.clone(), compared_to: new.sync.compared_to.clone(), ..old.sync.clone() };
+    ApplicationStatus { sync, reconciled_at: old.reconciled_at.clone(), ..new.clone() } == *old
+}
+
 /// A sync of several steps that is under way.
 #[derive(Clone)]
 pub struct Advanced<'a> {

@@ -219,6 +219,10 @@ impl Worker {
                 progress.seen = Some(commit.to_string());
             });
         }
+        self.write_passed_later();
+    }
+
+    pub(super) fn write_passed_later(&mut self) {
         let followers = self.sources.first().map_or(0, |source| source.upstream.followers());
         let wait =
             REVISION_WRITES.saturating_mul(u32::try_from(followers).unwrap_or(u32::MAX)).mul_f64(fastrand::f64());
