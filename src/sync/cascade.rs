@@ -35,6 +35,7 @@ impl Worker {
             self.failures = self.failures.saturating_add(1);
             let wait = super::settings::RetryPolicy::default().wait(self.failures).unwrap_or(LOOK_AGAIN);
             self.retry = Some(Instant::now() + wait);
+            self.not_before = self.retry;
             if self.write_status(|old, now| status::undeletable(old, &why, now)).await {
                 self.note(&[Note::warning("DeletionError", why.as_str())]).await;
             }

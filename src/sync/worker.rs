@@ -70,6 +70,8 @@ pub(super) struct Worker {
     /// Somebody asked for a sync by `operation`.
     pub operating: bool,
     pub deleting: bool,
+    /// The deletion failed and is not tried again before, whatever changes but the Application itself.
+    pub not_before: Option<Instant>,
     /// A sync that waits, for health or for a hook.
     pub under_way: Option<UnderWay>,
     /// What a sync that did not end has changed; its later steps, and those of the next one, wait for these.
@@ -114,6 +116,7 @@ impl Worker {
             refreshing: false,
             operating: false,
             deleting: false,
+            not_before: None,
             under_way: None,
             gates: HashSet::new(),
             may_heal: false,
@@ -146,7 +149,8 @@ impl Worker {
             self.application_changed().await;
         }
         if self.settings.is_none() || self.deleting {
-            if self.deleting && !changed.is_empty() {
+            let is_held = self.not_before.is_some_and(|at| Instant::now() < at);
+            if self.deleting && !changed.is_empty() && !is_held {
                 self.cascade().await;
             }
             return;

@@ -2,5 +2,6 @@
 
 #[allow(dead_code, reason = "shared with the replay of the recordings")]
 mod client;
+mod hostile;
 mod requests;
 mod watches;

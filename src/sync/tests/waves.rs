@@ -350,8 +350,8 @@ async fn the_end_of_an_application_has_hooks_before_and_after() {
     assert_eq!(key_of(&world, "web"), None);
     let is_there = |w: &World| w.registry.get(&ObjectKey::new(kinds::APPLICATION, "argocd", "child")).is_ok();
     assert!(is_there(&world));
-    world.end_job("farewell", "Failed").await;
     let uid = world.find(kinds::JOB, "farewell").unwrap()["metadata"]["uid"].clone();
+    world.end_job("farewell", "Failed").await;
     let is_another = |w: &World| w.find(kinds::JOB, "farewell").is_some_and(|job| job["metadata"]["uid"] != uid);
     world.until("a failed one is tried again", is_another).await;
     world.end_job("farewell", "Complete").await;
