@@ -6,8 +6,6 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
@@ -41,22 +39,13 @@ async fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    let size = released_size(&Windlass::binary());
+    let size = fs::metadata(Windlass::binary()).unwrap().len();
     row("release binary", &[size as f64 / 1024.0 / 1024.0], "MiB");
     row("up to ready, empty data directory", &(0..RUNS).map(|_| start_once()).collect::<Vec<_>>(), "ms");
     let (latencies, resident, busy) = one_cluster().await;
     row("commit to stored Deployment", &latencies, "ms");
     row("idle: resident", &[resident], "MiB");
     row("idle: processor", &[busy], "% of a core");
-}
-
-/// Bytes of the program without its symbols: `cargo build --release` leaves them out, `cargo bench` does not.
-fn released_size(binary: &Path) -> u64 {
-    let dir = TempDir::new().unwrap();
-    let stripped = dir.path().join("windlass");
-    let done = Command::new("strip").arg("-o").arg(&stripped).arg(binary).status();
-    assert!(done.is_ok_and(|status| status.success()), "strip (binutils) is needed to measure the program");
-    fs::metadata(stripped).unwrap().len()
 }
 
 fn row(what: &str, values: &[f64], unit: &str) {

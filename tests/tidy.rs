@@ -30,7 +30,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("cluster", &["cluster", "diff", "policy", "streams", "object", "tasks"]),
-    ("sync", &["sync", "cluster::registry", "cluster::store", "diff", "policy", "object", "tasks"]),
+    (
+        "sync",
+        &["sync", "cluster::registry", "cluster::scheduler", "cluster::store", "diff", "policy", "object", "tasks"],
+    ),
     ("agent", &["agent", "streams", "object", "tasks"]),
 ];
 

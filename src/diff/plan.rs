@@ -1,5 +1,7 @@
 //! A plan: what a commit would change, computed by the same code that then changes it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +20,12 @@ pub struct Plan {
     /// What the sync runs beside its steps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<PlannedHook>,
+    /// What becomes of pods, as far as that can be foreseen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<Rollout>,
+    /// Objects that go from one Application to another as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// Objects that are as git says.
     pub unchanged: usize,
     pub errors: Vec<SourceError>,
@@ -53,6 +61,49 @@ pub struct PlannedHook {
     pub name: String,
     #[serde(default)]
     pub source: String,
+}
+
+/// What becomes of the pods of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    pub kind: String,
+    #[serde(default)]
+    pub namespace: String,
+    pub name: String,
+    pub effect: RolloutEffect,
+    /// New pods, by the node on which they would be put.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, usize>,
+    /// New pods for which there would be no node, and why.
+    #[serde(default)]
+    pub unfit: usize,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RolloutEffect {
+    /// It is new.
+    Start,
+    /// Its pods are replaced.
+    Restart,
+    /// Its pods stay as they are, and there are more or fewer.
+    Scale { from: usize, to: usize },
+}
+
+/// An object that is another Application's from now on, or was until now. It is not deleted on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Move {
+    pub kind: String,
+    #[serde(default)]
+    pub namespace: String,
+    pub name: String,
+    /// Of the two Applications.
+    pub from: String,
+    pub to: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,18 +164,47 @@ impl Plan {
 impl PlannedHook {
     /// `PreSync hook Job default/migrate`
     pub fn object(&self) -> String {
-        let place = if self.namespace.is_empty() { String::new() } else { format!("{}/", self.namespace) };
-        format!("{} hook {} {place}{}", self.phase, self.kind, self.name)
+        format!("{} hook {}", self.phase, object(&self.kind, &self.namespace, &self.name))
     }
 }
 
 impl PlanStep {
     /// `Deployment default/web`, or `Node n1`.
     pub fn object(&self) -> String {
-        match self.namespace.as_str() {
-            "" => format!("{} {}", self.kind, self.name),
-            namespace => format!("{} {namespace}/{}", self.kind, self.name),
+        object(&self.kind, &self.namespace, &self.name)
+    }
+}
+
+impl Rollout {
+    /// `Deployment default/web restarts: 2 pods on n1, 1 on n2`
+    pub fn text(&self) -> String {
+        let effect = match self.effect {
+            RolloutEffect::Start => "starts".to_owned(),
+            RolloutEffect::Restart => "restarts".to_owned(),
+            RolloutEffect::Scale { from, to } => format!("scales from {from} to {to}"),
+        };
+        let pods = |count: usize| if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") };
+        let mut parts: Vec<String> = self.nodes.iter().map(|(node, count)| format!("{} on {node}", pods(*count))).collect();
+        if self.unfit > 0 {
+            parts.push(format!("no node for {} ({})", pods(self.unfit), self.why));
         }
+        let places = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+        format!("{} {effect}{places}", object(&self.kind, &self.namespace, &self.name))
+    }
+}
+
+impl Move {
+    /// `ConfigMap default/conf goes from Application a to b`
+    pub fn text(&self) -> String {
+        let what = object(&self.kind, &self.namespace, &self.name);
+        format!("{what} goes from Application {} to {}", self.from, self.to)
+    }
+}
+
+fn object(kind: &str, namespace: &str, name: &str) -> String {
+    match namespace {
+        "" => format!("{kind} {name}"),
+        namespace => format!("{kind} {namespace}/{name}"),
     }
 }
 

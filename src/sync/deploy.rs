@@ -2,7 +2,7 @@
 //! that also holds the new status, so objects and inventory can never tell different stories. An Application that is
 //! not synced by itself is compared only.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use super::blocking::blocking;
 use super::desired::{self, At, Desired};
 use super::events::Note;
 use super::guard::{self, Pruning, Wish};
+use super::moves::Search;
 use super::plan;
-use super::render::Document;
+use super::render::{Document, Rendered};
 use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
 use super::status::{self, Refused};
@@ -296,7 +297,7 @@ impl Worker {
     ) -> Result<Attempt, Failure> {
         let documents = &desired.rendered.documents;
         let application = self.application().await.map_err(Failure::Store)?;
-        let inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
+        let mut inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
         let mut wish = Wish::of(&application, &desired.commit().id.to_string());
         if let Wish::Sync { pruning } = &mut wish
             && *pruning != Pruning::Off
@@ -306,8 +307,13 @@ impl Worker {
                 return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
             }
             let wanted: HashSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
-            if inventory.iter().any(|key| !wanted.contains(key)) && self.is_unrelated(&application, desired).await {
-                pruning.distrust();
+            let gone: BTreeSet<ObjectKey> = inventory.iter().filter(|key| !wanted.contains(key)).cloned().collect();
+            if !gone.is_empty() {
+                if self.is_unrelated(&application, desired).await {
+                    pruning.distrust();
+                }
+                let successors = self.successors(&application, desired.rendered.clone(), gone).await;
+                inventory.retain(|key| !successors.contains_key(key));
             }
         }
         if settings.options.fail_on_shared_resource {
@@ -422,6 +428,25 @@ impl Worker {
     async fn is_unrelated(&self, application: &Arc<Application>, desired: &Desired) -> bool {
         let (sources, application, commit) = (self.sources.clone(), application.clone(), desired.commit().id);
         blocking(move || desired::replaces_history(&sources, &application, commit)).await
+    }
+
+    /// Those of `keys` that another Application declares by now.
+    pub(super) async fn successors(
+        &self,
+        application: &Arc<Application>,
+        declared: Arc<Rendered>,
+        keys: BTreeSet<ObjectKey>,
+    ) -> BTreeMap<ObjectKey, String> {
+        let (shared, from, application) = (self.shared.clone(), self.key.clone(), application.clone());
+        let search = move || {
+            let (spec, documents) = (&application.spec, &declared.documents);
+            Search { shared: &shared, from: &from, spec, documents, revision: None }.successors(keys)
+        };
+        let found = blocking(search).await;
+        for (key, to) in &found {
+            tracing::info!(application = %self.key, object = %key, to, "the object goes to another Application");
+        }
+        found
     }
 
     /// Errors of the registry stand at their object; this moves them to their field.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use git2::Oid;
 
+use super::inbox::Inbox;
 use super::mirror::Commit;
 use super::reader::{Prepared, Reading, Wanted};
 use super::render::{self, Rendered};
 use super::settings::Settings;
+use super::syncer::Shared;
 use super::tool::Tools;
 use super::upstream::{Follower, OpenError, Position, Upstream};
 use crate::diff::plan::SourceError;
+use crate::object::ObjectKey;
 use crate::object::application::Application;
 use crate::object::custom::Kinds;
 
@@ -81,21 +84,25 @@ pub fn replaces_history(sources: &[Followed], application: &Application, commit:
 /// # Errors
 /// When a repository cannot be read or has no such commit.
 pub fn begin(sources: &[Followed], settings: &Settings, at: &At) -> Result<Option<Begun>, OpenError> {
-    let mut positions = Vec::with_capacity(sources.len());
-    for (index, source) in sources.iter().enumerate() {
-        positions.push(match at {
-            At::Commits(commits) if index < commits.len() => {
-                source.upstream.position_at(&source.follower, commits[index])?
-            }
-            At::Named(name) if index == 0 => source.upstream.position_named(&source.follower, name)?,
-            _ => source.upstream.position(&source.follower)?,
-        });
-    }
+    let positions = positions(sources, at)?;
     if let At::Tips { unless: Some(known) } = at
         && *known == positions
     {
         return Ok(None);
     }
+    begin_at(sources, settings, positions).map(Some)
+}
+
+fn positions(sources: &[Followed], at: &At) -> Result<Vec<Position>, OpenError> {
+    let position = |(index, source): (usize, &Followed)| match at {
+        At::Commits(commits) if index < commits.len() => source.upstream.position_at(&source.follower, commits[index]),
+        At::Named(name) if index == 0 => source.upstream.position_named(&source.follower, name),
+        _ => source.upstream.position(&source.follower),
+    };
+    sources.iter().enumerate().map(position).collect()
+}
+
+fn begin_at(sources: &[Followed], settings: &Settings, mut positions: Vec<Position>) -> Result<Begun, OpenError> {
     let mut parts = Vec::with_capacity(sources.len());
     for ((source, settings_of), position) in sources.iter().zip(&settings.sources).zip(&mut positions) {
         let wanted = Wanted {
@@ -110,7 +117,7 @@ pub fn begin(sources: &[Followed], settings: &Settings, at: &At) -> Result<Optio
         *position = source.upstream.position_at(&source.follower, position.commit)?;
         parts.push(prepared);
     }
-    Ok(Some(Begun { parts, positions }))
+    Ok(Begun { parts, positions })
 }
 
 /// Sources that were read but for what tools have to render.
@@ -142,6 +149,24 @@ impl Begun {
         let rendered = Rendered::together(readings.iter().map(|reading| reading.rendered.clone()));
         Ok(Desired { rendered, readings: readings.into(), positions: self.positions })
     }
+}
+
+/// The sources of an Application, to read from and not to be told of.
+pub(super) fn apart(shared: &Shared, key: &ObjectKey, settings: &Settings) -> Vec<Followed> {
+    let followed = settings.sources.iter().enumerate().map(|(index, source)| {
+        let inbox = Arc::new(Inbox::default());
+        let follower = Follower::new(key.clone(), index, &source.target_revision, &source.path, inbox);
+        Followed { upstream: shared.upstream(&source.location), follower: Arc::new(follower) }
+    });
+    followed.collect()
+}
+
+/// What the sources declare, with whatever tools they need.
+///
+/// # Errors
+/// When a repository cannot be read or has no such commit.
+pub fn read(sources: &[Followed], settings: &Settings, tools: &Tools, at: &At) -> Result<Desired, OpenError> {
+    begin_at(sources, settings, positions(sources, at)?)?.finish(sources, settings, tools)
 }
 
 /// Moves errors that stand at their object to the line of their field.

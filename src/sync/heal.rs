@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::time::Instant;
 
+use super::drift::Drift;
 use super::events::Note;
 use super::guard::Pruning;
 use super::outcome;
-use super::stage::{self, MANAGER, Scope};
+use super::stage::{self, Scope};
+use super::syncer::Shared;
 use super::worker::{Current, Worker};
 use super::{application, status, tracking};
 use crate::cluster::registry::{Step, StepKind, Transaction};
-use crate::diff::changes;
 use crate::object::application::ApplicationStatus;
 use crate::object::{Object, ObjectKey};
 
@@ -122,7 +122,8 @@ impl Worker {
             if blocked {
                 continue;
             }
-            let findings: Vec<String> = drifted.iter().map(|step| describe(step, "put back")).collect();
+            let found = self.drifts(drifted.iter());
+            let findings: Vec<String> = found.iter().map(|drift| drift.to_string() + drift.put_back()).collect();
             if let Ok(old) = application::read(&self.shared.registry, &self.key) {
                 let next = status::drifted(&old.status, &findings, self.shared.registry.clock().now());
                 if application::set_status(&mut transaction, &self.key, &next).is_ok() {
@@ -141,9 +142,7 @@ impl Worker {
                             self.verified.insert(document, object.meta.revision);
                         }
                     }
-                    for finding in &findings {
-                        tracing::warn!(finding, "drift healed");
-                    }
+                    found.iter().for_each(|drift| drift.log(&self.key, "drift healed"));
                     let notes: Vec<_> = findings.iter().map(|f| Note::warning("DriftHealed", f.as_str())).collect();
                     self.note(&notes).await;
                     return;
@@ -169,7 +168,8 @@ impl Worker {
     /// Says which of `keys` differ from git, and which do no longer: they are not put back unasked.
     async fn report_drift(&mut self, keys: &BTreeSet<ObjectKey>, transaction: &Transaction, current: &Current) {
         let drifted: Vec<&Step> = transaction.steps().filter(|step| outcome::differs(step)).collect();
-        let findings: Vec<String> = drifted.iter().map(|step| describe(step, "left as it is")).collect();
+        let found = self.drifts(drifted.iter().copied());
+        let findings: Vec<String> = found.iter().map(|drift| format!("{drift}; left as it is")).collect();
         let differ: HashSet<ObjectKey> = drifted.iter().map(|step| step.key.clone()).collect();
         let same: HashSet<ObjectKey> = keys.iter().filter(|key| !differ.contains(key)).cloned().collect();
         for step in transaction.steps().filter(|step| step.kind == StepKind::Keep) {
@@ -178,11 +178,22 @@ impl Worker {
             }
         }
         let kinds = transaction.kinds();
-        self.write_status(|old, now| {
-            let status = status::in_sync(kinds, old, &same, now);
-            if differ.is_empty() { status } else { status::out_of_sync(kinds, &status, &differ, &findings, now) }
-        })
-        .await;
+        let is_news = self
+            .write_status(|old, now| {
+                let status = status::in_sync(kinds, old, &same, now);
+                if differ.is_empty() { status } else { status::out_of_sync(kinds, &status, &differ, &findings, now) }
+            })
+            .await;
+        if is_news && !findings.is_empty() {
+            found.iter().for_each(|drift| drift.log(&self.key, "drift found"));
+            let notes: Vec<_> = findings.iter().map(|f| Note::warning("DriftFound", f.as_str())).collect();
+            self.note(&notes).await;
+        }
+    }
+
+    fn drifts<'a>(&self, steps: impl Iterator<Item = &'a Step>) -> Vec<Drift> {
+        let Shared { registry, fingerprints, .. } = &*self.shared;
+        steps.map(|step| Drift::of(step, registry.last_writer(&step.key), fingerprints)).collect()
     }
 
     /// Writes of this worker to its own Application are no news to it.
@@ -221,35 +232,6 @@ impl Worker {
         }
         false
     }
-}
-
-/// What was found, for people: which fields, and who wrote them last.
-fn describe(step: &Step, done: &str) -> String {
-    let Some(before) = &step.before else {
-        let done = if done == "put back" { "created again" } else { done };
-        return format!("{}: it was deleted; {done}", step.key);
-    };
-    let before = before.value();
-    let who = last_writer(&before).map(|who| format!(", written last by {who}")).unwrap_or_default();
-    let fields = match &step.after {
-        Some(after) => changes::between(step.key.kind, Some(&before), Some(after)),
-        None => Vec::new(),
-    };
-    let fields: Vec<_> = fields.into_iter().map(|change| change.path).take(5).collect();
-    format!(
-        "{}: {} changed{who}; {done}",
-        step.key,
-        if fields.is_empty() { "it".to_owned() } else { fields.join(", ") }
-    )
-}
-
-/// The manager other than ours that wrote the object last.
-fn last_writer(object: &Value) -> Option<String> {
-    let entries = object["metadata"]["managedFields"].as_array()?;
-    let others =
-        entries.iter().filter(|e| e["manager"] != MANAGER && e["subresource"].as_str().unwrap_or("").is_empty());
-    let last = others.max_by_key(|entry| entry["time"].as_str().unwrap_or_default().to_owned())?;
-    last["manager"].as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

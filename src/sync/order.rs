@@ -1,11 +1,13 @@
-//! The order in which objects of one sync are written, as Argo CD has it: what others need comes first. Pruning
-//! goes the other way. Within one transaction the order only decides what a later step can see. Pure.
+//! The order in which objects of one sync are written, as Argo CD has it: what others need comes first, and before it
+//! the policies, which judge the rest of their commit, too. Pruning goes the other way. Within one transaction the order only decides what a later step can see. Pure.
 
 use std::cmp::Ordering;
 
 use crate::object::ObjectKey;
 
 const KINDS: &[&str] = &[
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
     "Namespace",
     "NetworkPolicy",
     "ResourceQuota",

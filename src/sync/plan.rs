@@ -9,13 +9,14 @@ use super::fingerprint::Key;
 use super::guard::Pruning;
 use super::mirror::Commit;
 use super::render::{Document, Rendered};
+use super::rollouts;
 use super::settings::Settings;
 use super::stage::{self, CHANGE_CAUSE, Scope};
-use super::tracking::TRACKING_ANNOTATION;
+use super::tracking::{self, TRACKING_ANNOTATION};
 use super::waves::{Hook, Phase};
-use crate::cluster::registry::{Registry, Transaction};
+use crate::cluster::registry::{Registry, StepKind, Transaction};
 use crate::diff::changes;
-use crate::diff::plan::{Action, FieldChange, Plan, PlanStep, PlannedHook, SourceError};
+use crate::diff::plan::{Action, FieldChange, Move, Plan, PlanStep, PlannedHook, SourceError};
 use crate::object::ObjectKey;
 
 /// What is to be planned.
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     /// Plan as if these were deployed, in place of what is.
     pub base: Option<&'a [Document]>,
     pub inventory: &'a [ObjectKey],
+    /// What was its own and is another Application's from now on, by that one's name.
+    pub successors: &'a BTreeMap<ObjectKey, String>,
     pub settings: Option<&'a Settings>,
     /// Whether a sync would delete what git no longer has.
     pub pruning: Pruning,
@@ -82,6 +85,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
     let pruned: BTreeSet<ObjectKey> = staged.pruned.iter().cloned().collect();
     let steps = steps(&transaction, &before, &pruned, request.documents, request.fingerprints);
     let touched = steps.iter().filter(|step| step.action != Action::Prune).count();
+    let moves = moves(&transaction, request.application, request.successors);
     let hooks = if steps.is_empty() { Vec::new() } else { planned_hooks(request.hooks) };
     staged.errors.extend(stage::refused_hooks(&mut transaction, request.application, request.hooks));
     let mut errors = request.errors;
@@ -90,6 +94,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
     errors.sort();
     let mut warnings = request.warnings;
     warnings.append(&mut staged.warnings);
+    warnings.extend(transaction.audited());
     let plan = Plan {
         id: String::new(),
         application: request.application.to_owned(),
@@ -97,11 +102,31 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
         base: transaction.base().0,
         steps,
         hooks,
+        rollouts: rollouts::rollouts(&live, transaction.steps(), |key| pruned.contains(key)),
+        moves,
         unchanged: request.documents.len().saturating_sub(touched + failed.len()),
         errors,
         warnings,
     };
     plan.sealed()
+}
+
+/// What goes to other Applications, and what comes from them.
+fn moves(transaction: &Transaction, to: &str, successors: &BTreeMap<ObjectKey, String>) -> Vec<Move> {
+    let named = |key: &ObjectKey, from: &str, to: &str| Move {
+        kind: key.kind.kind.to_owned(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+    };
+    let leaving = successors.iter().map(|(key, successor)| named(key, to, successor));
+    let coming = transaction.steps().filter_map(|step| {
+        let before = step.before.as_ref().filter(|_| step.kind == StepKind::Update)?.value();
+        let from = tracking::owner(&step.key, &before).filter(|from| from != to)?;
+        Some(named(&step.key, &from, to))
+    });
+    leaving.chain(coming).collect()
 }
 
 /// The hooks of a sync, in the order of their phases. Those of the Application's end are not run by one.

@@ -1,6 +1,7 @@
 //! What the syncer serves over HTTP: deliveries of git hosts, and plans. A plan is computed and given back; nothing
 //! is written.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,16 +12,16 @@ use axum::routing::post;
 use http::{HeaderMap, StatusCode, header};
 
 use super::blocking::blocking;
-use super::desired::{self, At, Desired, Followed};
+use super::desired::{self, At};
 use super::guard::Pruning;
-use super::inbox::Inbox;
+use super::moves::Search;
 use super::plan;
+use super::render::Document;
 use super::request::{self, PlanRequest};
-use super::settings::{self, DESTINATION, Settings};
+use super::settings::{self, DESTINATION};
 use super::syncer::{Shared, Syncer};
-use super::tool::Tools;
 use super::trigger::webhook::{self, Webhooks};
-use super::upstream::{Follower, OpenError};
+use super::upstream::OpenError;
 use super::{application, tracking};
 use crate::diff::plan::Plan;
 use crate::object::application::Application;
@@ -96,8 +97,15 @@ pub(super) fn compute(
     let invalid = |wrong: Vec<String>| ApiError::bad_request(wrong.join("; "));
     let settings = settings::settings(&application.spec).map_err(invalid)?;
     let known = shared.registry.snapshot().kinds().clone();
-    let inventory = tracking::inventory(&known, &application.status);
+    let mut inventory = tracking::inventory(&known, &application.status);
     let name = tracking::name_of(key);
+    let mut successors = |documents: &[Document], revision| {
+        let search = Search { shared, from: key, spec: &application.spec, documents, revision: Some(revision) };
+        let wanted: BTreeSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
+        let found = search.successors(inventory.iter().filter(|key| !wanted.contains(key)).cloned().collect());
+        inventory.retain(|key| !found.contains_key(key));
+        found
+    };
     let prune = settings.automated.as_ref().is_none_or(|automated| automated.prune);
     if let Some(documents) = request.documents {
         let namespace = if settings.namespace.is_empty() { DESTINATION } else { &settings.namespace };
@@ -108,6 +116,7 @@ pub(super) fn compute(
         };
         let rendered = receive(documents, request.errors);
         let base = request.base.map(|base| receive(base, Vec::new()));
+        let successors = successors(&rendered.documents, "");
         return Ok(plan::plan(
             &shared.registry,
             plan::Request {
@@ -118,6 +127,7 @@ pub(super) fn compute(
                 hooks: &rendered.hooks,
                 base: base.as_ref().map(|base| base.documents.as_slice()),
                 inventory: &inventory,
+                successors: &successors,
                 settings: Some(&settings),
                 pruning: Pruning::of(application, prune, ""),
                 fingerprints: Some(&shared.fingerprints),
@@ -130,14 +140,20 @@ pub(super) fn compute(
         Some((a, b)) => (Some(a), b),
         None => (None, request.revision.as_str()),
     };
-    let sources = sources(shared, key, &settings);
-    let read = |revision| {
-        let mut desired = read(&sources, &settings, &shared.tools, revision)?;
+    let sources = desired::apart(shared, key, &settings);
+    let read = |revision: &str| {
+        let at = match revision {
+            "" => At::Tips { unless: None },
+            named => At::Named(named.to_owned()),
+        };
+        let refused = |error: OpenError| ApiError::bad_request(error.to_string());
+        let mut desired = desired::read(&sources, &settings, &shared.tools, &at).map_err(refused)?;
         desired.resolve(&known);
         Ok::<_, ApiError>(desired)
     };
     let desired = read(revision)?;
     let base = base.map(read).transpose()?;
+    let successors = successors(&desired.rendered.documents, &desired.commit().id.to_string());
     let mut pruning = Pruning::of(application, prune, &desired.commit().id.to_string());
     if desired::replaces_history(&sources, application, desired.commit().id) {
         pruning.distrust();
@@ -152,6 +168,7 @@ pub(super) fn compute(
             hooks: &desired.rendered.hooks,
             base: base.as_ref().map(|base| base.rendered.documents.as_slice()),
             inventory: &inventory,
+            successors: &successors,
             settings: Some(&settings),
             pruning,
             fingerprints: Some(&shared.fingerprints),
@@ -161,25 +178,4 @@ pub(super) fn compute(
     );
     desired::place(&sources, &desired.positions, &mut plan.errors);
     Ok(plan.sealed())
-}
-
-/// The Application's sources, to read from and not to be told of.
-fn sources(shared: &Shared, key: &ObjectKey, settings: &Settings) -> Vec<Followed> {
-    let followed = settings.sources.iter().enumerate().map(|(index, source)| {
-        let inbox = Arc::new(Inbox::default());
-        let follower = Follower::new(key.clone(), index, &source.target_revision, &source.path, inbox);
-        Followed { upstream: shared.upstream(&source.location), follower: Arc::new(follower) }
-    });
-    followed.collect()
-}
-
-fn read(sources: &[Followed], settings: &Settings, tools: &Tools, revision: &str) -> Result<Desired, ApiError> {
-    let at = match revision {
-        "" => At::Tips { unless: None },
-        named => At::Named(named.to_owned()),
-    };
-    let refused = |error: OpenError| ApiError::bad_request(error.to_string());
-    let begun = desired::begin(sources, settings, &at).map_err(refused)?;
-    let begun = begun.ok_or_else(|| ApiError::internal("a read without an outcome"))?;
-    begun.finish(sources, settings, tools).map_err(refused)
 }

@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
+use serde_json::{Map, Value};
 
 use super::ignore::Ignored;
 use super::mirror::{LocationError, RepoLocation, scrub};
-use crate::object::application::{ApplicationSpec, Automated, Directory, Helm, Kustomize, Retry, Source};
+use crate::cluster::registry::Propagation;
+use crate::object::application::{
+    ApplicationSpec, Automated, Directory, Helm, Kustomize, NamespaceMetadata, Retry, Source, SyncPolicy,
+};
 
 /// Namespace of objects that name none, when the Application names none either.
 pub const DESTINATION: &str = "default";
@@ -26,6 +30,10 @@ pub struct Settings {
     pub retry: RetryPolicy,
     pub ignored: Ignored,
     pub history_limit: usize,
+    /// `labels` and `annotations` of a namespace that is made for it.
+    pub namespace_metadata: Map<String, Value>,
+    /// What it asks for and does not get, without harm to what is deployed.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,12 +62,12 @@ pub struct Selection {
 pub struct SyncOptions {
     pub create_namespace: bool,
     pub prune_last: bool,
-    pub apply_out_of_sync_only: bool,
     pub respect_ignore_differences: bool,
     pub fail_on_shared_resource: bool,
     pub replace: bool,
     pub force: bool,
-    pub propagation: Option<String>,
+    /// How what git no longer has is deleted.
+    pub propagation: Option<Propagation>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,21 +110,63 @@ impl Selection {
     }
 }
 
+/// Options that ask for what is done in any case: objects are applied by the server, and only those that differ.
+const AS_ALWAYS: [&str; 4] = [
+    "ApplyOutOfSyncOnly=true",
+    "ServerSideApply=true",
+    "SkipDryRunOnMissingResource=true",
+    "ClientSideApplyMigration=true",
+];
+
 impl SyncOptions {
-    pub fn of(options: &[String]) -> Self {
-        let has = |name: &str| options.iter().any(|option| option.trim() == name);
-        let propagation = options.iter().find_map(|option| option.trim().strip_prefix("PrunePropagationPolicy="));
-        Self {
-            create_namespace: has("CreateNamespace=true"),
-            prune_last: has("PruneLast=true"),
-            apply_out_of_sync_only: has("ApplyOutOfSyncOnly=true"),
-            respect_ignore_differences: has("RespectIgnoreDifferences=true"),
-            fail_on_shared_resource: has("FailOnSharedResource=true"),
-            replace: has("Replace=true"),
-            force: has("Force=true"),
-            propagation: propagation.map(str::to_owned),
+    /// The options, and what is wrong with those that mean nothing here.
+    pub fn of(options: &[String]) -> (Self, Vec<String>) {
+        let mut found = Self::default();
+        let mut unknown = Vec::new();
+        for option in options.iter().map(|option| option.trim()) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let flag = match name {
+                "CreateNamespace" => &mut found.create_namespace,
+                "PruneLast" => &mut found.prune_last,
+                "RespectIgnoreDifferences" => &mut found.respect_ignore_differences,
+                "FailOnSharedResource" => &mut found.fail_on_shared_resource,
+                "Replace" => &mut found.replace,
+                "Force" => &mut found.force,
+                "PrunePropagationPolicy" => {
+                    found.propagation = match value {
+                        "foreground" => Some(Propagation::Foreground),
+                        "background" => Some(Propagation::Background),
+                        "orphan" => Some(Propagation::Orphan),
+                        _ => {
+                            unknown.push(format!("{option}: must be foreground, background or orphan"));
+                            continue;
+                        }
+                    };
+                    continue;
+                }
+                _ if AS_ALWAYS.contains(&option) => continue,
+                _ => {
+                    unknown.push(format!("{option}: is not supported and changes nothing"));
+                    continue;
+                }
+            };
+            match value {
+                "true" => *flag = true,
+                "false" => *flag = false,
+                _ => unknown.push(format!("{option}: must be {name}=true or {name}=false")),
+            }
         }
+        let warnings = unknown.into_iter().map(|fault| format!("spec.syncPolicy.syncOptions: {fault}")).collect();
+        (found, warnings)
     }
+}
+
+/// `managedNamespaceMetadata` as a patch of the namespace's metadata.
+fn namespace_metadata(policy: &SyncPolicy) -> Map<String, Value> {
+    let Some(NamespaceMetadata { labels, annotations }) = &policy.managed_namespace_metadata else { return Map::new() };
+    let fields = [("labels", labels), ("annotations", annotations)];
+    let fields = fields.into_iter().filter(|(_, entries)| !entries.is_empty());
+    fields.map(|(name, entries)| (name.to_owned(), serde_json::json!(entries))).collect()
 }
 
 impl Default for RetryPolicy {
@@ -215,13 +265,22 @@ pub fn settings(spec: &ApplicationSpec) -> Result<Settings, Vec<String>> {
     }
     let retry = RetryPolicy::of(spec.sync_policy.retry.as_ref()).map_err(|fault| wrong.push(format!("spec.{fault}")));
     let ignored = Ignored::of(&spec.ignore_differences).map_err(|faults| wrong.extend(faults));
+    let (options, mut warnings) = SyncOptions::of(&spec.sync_policy.sync_options);
+    let namespace_metadata = namespace_metadata(&spec.sync_policy);
+    if !namespace_metadata.is_empty() && !options.create_namespace {
+        warnings.push(
+            "spec.syncPolicy.managedNamespaceMetadata: changes nothing without the sync option CreateNamespace=true".to_owned(),
+        );
+    }
     match (retry, ignored, wrong.is_empty()) {
         (Ok(retry), Ok(ignored), true) => Ok(Settings {
             ignored,
             sources,
             namespace: Some(&destination.namespace).filter(|n| !n.is_empty()).map_or(DESTINATION, |n| n).to_owned(),
             automated: spec.sync_policy.automation().cloned(),
-            options: SyncOptions::of(&spec.sync_policy.sync_options),
+            options,
+            namespace_metadata,
+            warnings,
             retry,
             history_limit: spec.revision_history_limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(10).max(1),
         }),
@@ -261,7 +320,7 @@ fn source_settings(source: &Source) -> Result<SourceSettings, Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

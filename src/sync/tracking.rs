@@ -31,6 +31,12 @@ pub fn is_tracked(application: &str, key: &ObjectKey, live: &Value) -> bool {
     live["metadata"]["annotations"][TRACKING_ANNOTATION].as_str() == Some(&id(application, key))
 }
 
+/// The Application that the live object says of itself to be of.
+pub fn owner(key: &ObjectKey, live: &Value) -> Option<String> {
+    let id = live["metadata"]["annotations"][TRACKING_ANNOTATION].as_str()?;
+    id.strip_suffix(&self::id("", key)).map(str::to_owned)
+}
+
 /// Whether the live object asks to be left when git no longer has it.
 pub fn prune_disabled(live: &Value) -> bool {
     has(live, OPTIONS_ANNOTATION, "Prune=false")
@@ -60,6 +66,13 @@ pub fn ignores_extraneous(live: &Value) -> bool {
 pub fn sync_wave(object: &Value) -> i64 {
     let wave = object["metadata"]["annotations"][WAVE_ANNOTATION].as_str();
     wave.and_then(|wave| wave.trim().parse().ok()).unwrap_or_default()
+}
+
+/// What a manifest says of a sync option that is on or off, in place of its Application.
+pub fn option(object: &Value, name: &str) -> Option<bool> {
+    let options = object["metadata"]["annotations"][OPTIONS_ANNOTATION].as_str()?;
+    let given = options.split(',').filter_map(|option| option.trim().split_once('='));
+    given.filter(|(option, _)| *option == name).last().map(|(_, value)| value == "true")
 }
 
 fn has(object: &Value, annotation: &str, option: &str) -> bool {

@@ -55,6 +55,12 @@ impl Hub {
         }
     }
 
+    /// The Applications that declare the object.
+    pub fn owners(&self, key: &ObjectKey) -> Vec<Arc<str>> {
+        let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
+        owners.get(key).into_iter().flatten().map(|owner| owner.name.clone()).collect()
+    }
+
     /// The other Applications that declare the object too.
     pub fn others(&self, key: &ObjectKey, inbox: &Arc<Inbox>) -> Vec<Arc<str>> {
         let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);

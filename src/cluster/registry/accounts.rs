@@ -21,7 +21,7 @@ impl Transaction {
     /// `Forbidden` when the pod names an account that does not exist. The namespace's own account `default` may still
     /// be on its way: its controller makes it as soon as it sees the namespace.
     pub(super) fn admit_account(&mut self, kind: &'static Kind, pod: &mut Value) -> Result<(), ApiError> {
-        if kind != kinds::POD || !self.accounts || !pod["metadata"]["annotations"][MIRROR].is_null() {
+        if kind != kinds::POD || !self.context.accounts || !pod["metadata"]["annotations"][MIRROR].is_null() {
             return Ok(());
         }
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -28,6 +28,7 @@ mod update;
 pub mod validation;
 mod views;
 mod warnings;
+mod writers;
 
 mod accounts;
 mod limits;

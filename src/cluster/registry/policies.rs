@@ -97,7 +97,7 @@ impl Transaction {
                 }
                 Arc::new(policies)
             } else {
-                self.policy_cache.of(&self.base)
+                self.context.policies.of(&self.base)
             };
             self.in_force = Some(policies);
         }

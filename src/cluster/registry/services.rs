@@ -95,7 +95,7 @@ impl Transaction {
         let text = |field: &str| service["metadata"][field].as_str().unwrap_or_default().to_owned();
         let own = ObjectKey::new(kinds::SERVICE, text("namespace"), text("name"));
         let is_taken = |claim| self.is_claimed(claim, &own);
-        allocate(&self.services, &is_taken, service, before)
+        allocate(&self.context.services, &is_taken, service, before)
             .map_err(|cause| ApiError::invalid(kinds::SERVICE, &own.name, vec![cause]))
     }
 }

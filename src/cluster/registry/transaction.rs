@@ -11,9 +11,8 @@ use serde_json::Value;
 
 use super::author::Author;
 use super::ownership;
-use super::policies::{Finding, PolicyCache};
-use super::services::ServiceRange;
-use super::verbs::{Deleted, Written};
+use super::policies::Finding;
+use super::verbs::{Context, Deleted, Written};
 use crate::cluster::store::{Batch, CommitError, Op, Precondition, Snapshot, Store};
 use crate::object::kinds::{self, Kind};
 use crate::object::meta::claims;
@@ -27,10 +26,7 @@ pub struct Transaction {
     pub(super) now: Timestamp,
     pub(super) author: Author,
     pub(super) random: fastrand::Rng,
-    pub(super) services: Arc<ServiceRange>,
-    /// Pods that are created are given their service account.
-    pub(super) accounts: bool,
-    pub(super) policy_cache: Arc<PolicyCache>,
+    pub(super) context: Context,
     /// The policies that the steps so far leave; worked out at the first step that asks.
     pub(super) in_force: Option<Arc<Policies>>,
     /// What policies said about the steps.
@@ -85,9 +81,7 @@ impl Transaction {
         base: Arc<Snapshot>,
         now: Timestamp,
         author: Author,
-        services: Arc<ServiceRange>,
-        accounts: bool,
-        policy_cache: Arc<PolicyCache>,
+        context: Context,
     ) -> Self {
         let kinds = base.kinds().clone();
         Self {
@@ -96,9 +90,7 @@ impl Transaction {
             now,
             author,
             random: fastrand::Rng::new(),
-            services,
-            accounts,
-            policy_cache,
+            context,
             in_force: None,
             findings: Vec::new(),
             dry_run: false,
@@ -133,6 +125,14 @@ impl Transaction {
 
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What policies that only audit say of the steps.
+    pub fn audited(&self) -> impl Iterator<Item = String> {
+        let audited = self.findings.iter().filter(|finding| finding.verdict.effect == Effect::Audit);
+        audited.map(|Finding { key, verdict }| {
+            format!("{key}: {} (policy {}, which only audits)", verdict.message, verdict.policy)
+        })
     }
 
     /// The object as the steps so far leave it, in the version that the key names.
@@ -283,7 +283,12 @@ impl Transaction {
         if ops.is_empty() {
             return Ok(Vec::new());
         }
-        let committed = self.store.commit(Batch { ops }).await.map_err(|error| match error {
+        let written = self.context.writers.note(&self.author, ops.iter().map(Op::key));
+        let committed = self.store.commit(Batch { ops }).await;
+        if committed.is_err() {
+            self.context.writers.forget(&self.author, &written);
+        }
+        let committed = committed.map_err(|error| match error {
             CommitError::Precondition { key, expected: Precondition::Absent, .. } => {
                 ApiError::already_exists(key.kind, &key.name)
             }

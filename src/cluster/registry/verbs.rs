@@ -12,6 +12,7 @@ use super::policies::PolicyCache;
 use super::scale;
 use super::services::ServiceRange;
 use super::transaction::Transaction;
+use super::writers::Writers;
 use crate::cluster::store::{Snapshot, Store};
 use crate::object::{ApiError, Clock, Kind, Object, ObjectKey, Reason};
 
@@ -22,9 +23,17 @@ const TRIES: usize = 5;
 pub struct Registry {
     store: Store,
     clock: Clock,
-    services: Arc<ServiceRange>,
-    accounts: bool,
-    policies: Arc<PolicyCache>,
+    context: Context,
+}
+
+/// What all transactions of a registry share.
+#[derive(Clone, Default)]
+pub(super) struct Context {
+    pub services: Arc<ServiceRange>,
+    /// Pods that are created are given their service account.
+    pub accounts: bool,
+    pub policies: Arc<PolicyCache>,
+    pub writers: Arc<Writers>,
 }
 
 /// The outcome of a create, update or patch.
@@ -59,22 +68,22 @@ pub struct Deleted {
 
 impl Registry {
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, services: Arc::default(), accounts: false, policies: Arc::default() }
+        Self { store, clock, context: Context::default() }
     }
 
     /// The same registry with another range of cluster IPs and node ports; for the start of the program.
     pub fn with_services(self, range: ServiceRange) -> Self {
-        Self { services: Arc::new(range), ..self }
+        Self { context: Context { services: Arc::new(range), ..self.context }, ..self }
     }
 
     /// The same registry, which gives each pod that is created its service account and a token of it; for the start
     /// of a program whose agents can get tokens.
     pub fn with_accounts(self) -> Self {
-        Self { accounts: true, ..self }
+        Self { context: Context { accounts: true, ..self.context }, ..self }
     }
 
     pub fn services(&self) -> &ServiceRange {
-        &self.services
+        &self.context.services
     }
 
     pub fn store(&self) -> &Store {
@@ -109,9 +118,12 @@ impl Registry {
 
     /// Starts a transaction on the latest state.
     pub fn begin(&self, author: &Author) -> Transaction {
-        let (base, now) = (self.snapshot(), self.clock.now());
-        let (services, policies) = (self.services.clone(), self.policies.clone());
-        Transaction::new(self.store.clone(), base, now, author.clone(), services, self.accounts, policies)
+        Transaction::new(self.store.clone(), self.snapshot(), self.clock.now(), author.clone(), self.context.clone())
+    }
+
+    /// The user who wrote or deleted the object last, if that was lately, in this process, and nobody of the control plane.
+    pub fn last_writer(&self, key: &ObjectKey) -> Option<String> {
+        self.context.writers.last(key)
     }
 
     /// # Errors

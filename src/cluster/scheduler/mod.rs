@@ -11,6 +11,7 @@ mod message;
 mod place;
 mod preempt;
 
+mod forecast;
 mod framework;
 mod plugins;
 
@@ -23,6 +24,7 @@ mod selectors;
 mod view;
 
 pub use cache::Cache;
+pub use forecast::Forecast;
 pub use node::{NodeInfo, NodeSpec};
 pub use place::{Placed, Unfit, Verdict, place};
 pub use pod::PodInfo;

@@ -30,8 +30,20 @@ pub fn markdown(plan: &Plan) -> String {
         }
         out.push_str(&shown);
     }
-    for hook in &plan.hooks {
-        out.push_str(&format!("\n- runs the {} ({})\n", quote::html(&hook.object()), quote::html(&hook.source)));
+    let rollouts = plan.rollouts.iter().map(|rollout| quote::html(&rollout.text()));
+    let moves = plan.moves.iter().map(|moved| quote::html(&moved.text()));
+    let hooks = plan.hooks.iter();
+    let hooks = hooks.map(|hook| format!("runs the {} ({})", quote::html(&hook.object()), quote::html(&hook.source)));
+    let beside: Vec<String> = rollouts.chain(moves).chain(hooks).map(|line| format!("- {line}\n")).collect();
+    if !beside.is_empty() {
+        out.push('\n');
+    }
+    for (number, line) in beside.iter().enumerate() {
+        if out.len() + line.len() > MAX_BYTES + MAX_BYTES / 20 {
+            out.push_str(&format!("- and {} more\n", beside.len() - number));
+            break;
+        }
+        out.push_str(line);
     }
     if !plan.id.is_empty() {
         out.push_str(&format!("\n<sub>plan {} of {}</sub>\n", quote::html(&plan.id), quote::html(&plan.revision)));

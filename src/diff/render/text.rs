@@ -15,6 +15,13 @@ pub fn text(plan: &Plan, style: Style) -> String {
     for step in &plan.steps {
         step_lines(&mut out, step, style);
     }
+    for rollout in &plan.rollouts {
+        let colour = if rollout.unfit > 0 { RED } else { FAINT };
+        out.push_str(&paint(style, colour, &format!("* {}\n", quote::line(&rollout.text()))));
+    }
+    for moved in &plan.moves {
+        out.push_str(&paint(style, YELLOW, &format!("= {}\n", quote::line(&moved.text()))));
+    }
     for hook in &plan.hooks {
         out.push_str(&paint(style, GREEN, &format!("> {}", quote::line(&hook.object()))));
         out.push_str(&paint(style, FAINT, &format!("  {}\n", quote::line(&hook.source))));

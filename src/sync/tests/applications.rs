@@ -6,7 +6,7 @@ use crate::cluster::registry::{Patch, Target};
 const POLICY: &str = "{automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}";
 
 /// An Application of the world's own repository, as Argo CD's users write it.
-fn application(world: &World, name: &str, path: &str, revision: &str, policy: &str) -> String {
+pub fn application(world: &World, name: &str, path: &str, revision: &str, policy: &str) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n  \
          finalizers: [resources-finalizer.argocd.argoproj.io/background]\nspec:\n  project: default\n  source:\n    \
@@ -16,7 +16,7 @@ fn application(world: &World, name: &str, path: &str, revision: &str, policy: &s
     )
 }
 
-fn child(world: &World, name: &str) -> Application {
+pub fn child(world: &World, name: &str) -> Application {
     let key = ObjectKey::new(kinds::APPLICATION, "argocd", name);
     world.registry.get(&key).ok().map(|found| (*found.typed::<Application>().unwrap()).clone()).unwrap_or_default()
 }
@@ -30,7 +30,7 @@ fn root_only(world: &World) -> SyncConfig {
     SyncConfig { path: "root".to_owned(), ..world.config() }
 }
 
-async fn start(world: &World) -> Syncer {
+pub async fn start(world: &World) -> Syncer {
     crate::sync::start(world.registry.clone(), root_only(world), &world.tasks).await.unwrap()
 }
 
@@ -267,4 +267,70 @@ async fn an_ignored_field_is_neither_drift_nor_healed_and_the_others_are() {
     let image = |w: &World| find(w).unwrap()["spec"]["template"]["spec"]["containers"][0]["image"].clone();
     world.until("the image is put back", |w| image(w) == "web:v1").await;
     assert_eq!(find(&world).unwrap()["spec"]["replicas"], 9, "what is ignored stays while others are healed");
+}
+
+/// The uid of a ConfigMap in the namespace `shared`.
+fn uid(world: &World, name: &str) -> Option<Value> {
+    let object = world.registry.snapshot().find(kinds::CONFIG_MAP, "shared", name)?.value();
+    Some(object["metadata"]["uid"].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_moves_between_applications_is_never_deleted_whoever_comes_first() {
+    let world = World::new().await;
+    let conf = |name: &str| config_map(name, "1").replace(&format!("name: {name}"), &format!("name: {name}\n  namespace: shared"));
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shared}\n";
+    let [a, b, c] = ["a", "b", "c"].map(|name| application(&world, name, &format!("apps/{name}"), "HEAD", POLICY));
+    let (one, two, stays) = (conf("one"), conf("two"), conf("stays"));
+    world.commit(
+        "All are a's",
+        &[
+            ("root/ns.yaml", Some(namespace)),
+            ("root/a.yaml", Some(&a)),
+            ("root/b.yaml", Some(&b)),
+            ("apps/a/one.yaml", Some(&one)),
+            ("apps/a/two.yaml", Some(&two)),
+            ("apps/a/stays.yaml", Some(&stays)),
+            ("apps/b/conf.yaml", Some(&config_map("conf", "1"))),
+        ],
+    );
+    let syncer = start(&world).await;
+    let are_synced = |w: &World, names: &[&str]| names.iter().all(|name| child(w, name).status.sync.status == "Synced");
+    world.until("all is there", |w| uid(w, "two").is_some() && are_synced(w, &["a", "b"])).await;
+    let before = ["one", "two"].map(|name| uid(&world, name));
+    // One object goes to an Application that there is, and one to an Application that the same commit brings.
+    let moved = world.commit(
+        "Split a",
+        &[
+            ("root/c.yaml", Some(&c)),
+            ("apps/a/one.yaml", None),
+            ("apps/b/one.yaml", Some(&one)),
+            ("apps/a/two.yaml", None),
+            ("apps/c/two.yaml", Some(&two)),
+        ],
+    );
+    let knows = |w: &World, name: &str| {
+        let status = child(w, name).status;
+        status.sync.status == "Synced" && status.sync.revision == moved.to_string() && status.conditions.is_empty()
+    };
+    world.until("all three are there", |w| ["a", "b", "c"].iter().all(|name| knows(w, name))).await;
+    assert_eq!(["one", "two"].map(|name| uid(&world, name)), before, "they are the same objects");
+    let owner = |name: &str| {
+        let object = world.registry.snapshot().find(kinds::CONFIG_MAP, "shared", name).unwrap().value();
+        let id = object["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"].as_str().unwrap().to_owned();
+        id.split(':').next().unwrap().to_owned()
+    };
+    assert_eq!((owner("one"), owner("two"), owner("stays")), ("argocd_b".into(), "argocd_c".into(), "argocd_a".into()));
+    drop(syncer);
+
+    // An Application that ends leaves what another has taken over.
+    let ends = world.commit(
+        "a ends",
+        &[("root/a.yaml", None), ("apps/a/stays.yaml", None), ("apps/b/stays.yaml", Some(&stays))],
+    );
+    let before = uid(&world, "stays");
+    world.until("a is gone", |w| w.registry.snapshot().find(kinds::APPLICATION, "argocd", "a").is_none()).await;
+    world.until("b has it all", |w| child(w, "b").status.sync.revision == ends.to_string()).await;
+    world.until("b is synced", |w| child(w, "b").status.sync.status == "Synced").await;
+    assert_eq!(uid(&world, "stays"), before);
 }

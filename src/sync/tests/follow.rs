@@ -131,11 +131,16 @@ async fn drift_is_healed_and_attributed() {
     let patch = Patch::Merge(json!({"data": {"key": "wrong"}}));
     world.registry.patch(&kubectl(), &target, patch, WriteOptions::default()).await.unwrap();
     world.until("the edit is undone", |w| w.find(kinds::CONFIG_MAP, "conf").unwrap()["data"]["key"] == "right").await;
-    world.until("the drift is recorded", |w| w.conditions().iter().any(|c| c.contains("data.key"))).await;
+    let told = "data.key is \"wrong\", git says \"right\"; written last by ";
+    world.until("the drift is recorded", |w| w.conditions().iter().any(|c| c.contains(told))).await;
+    let who = format!("{} with {} at 2", kubectl().user, kubectl().manager);
+    assert!(world.conditions().iter().any(|c| c.contains(&who) && c.ends_with("; put back")), "{:?}", world.conditions());
 
     let key = ObjectKey::new(kinds::DEPLOYMENT, "default", "web");
     world.registry.delete(&kubectl(), &key, &Default::default()).await.unwrap();
     world.until("the Deployment is back", |w| w.find(kinds::DEPLOYMENT, "web").is_some()).await;
+    let told = format!("it was deleted; written last by {}; created again", kubectl().user);
+    world.until("that is told of, too", |w| w.conditions().iter().any(|c| c.contains(&told))).await;
     let cause =
         world.find(kinds::DEPLOYMENT, "web").unwrap()["metadata"]["annotations"]["kubernetes.io/change-cause"].clone();
     assert_eq!(cause, format!("{} Ship", &first.to_string()[..7]));

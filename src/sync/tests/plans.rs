@@ -175,3 +175,55 @@ async fn a_plan_is_carried_out_as_it_was_shown_or_not_at_all() {
     assert!(world.find(kinds::DEPLOYMENT, "web").is_none());
     assert_eq!(steps(&plan(&syncer, &PlanRequest::default()).await), vec![]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_what_restarts_what_scales_where_pods_go_and_what_finds_no_room() {
+    let (world, syncer, _) = deployed().await;
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
+        "status": {"allocatable": {"cpu": "1", "memory": "1Gi", "pods": "10"}}});
+    world.registry.create(&Author::controller("test"), kinds::NODE, "", node, WriteOptions::default()).await.unwrap();
+    let asks = "        image: web:v1\n        resources: {requests: {cpu: 400m}}";
+    let hungry = deployment("hungry", "web:v1").replace("        image: web:v1", asks).replace("replicas: 2", "replicas: 3");
+    let audit = include_str!("../../../policies/no-latest-tag/policy.yaml").replace("[Deny]", "[Audit]");
+    world.commit(
+        "More",
+        &[
+            ("web.yaml", Some(&deployment("web", "web:latest"))),
+            ("hungry.yaml", Some(&hungry)),
+            ("policy.yaml", Some(&audit)),
+        ],
+    );
+    let found = plan(&syncer, &revision("HEAD")).await;
+    let texts: Vec<_> = found.rollouts.iter().map(|rollout| rollout.text()).collect();
+    let hungry = "Deployment default/hungry starts: 2 pods on n1, no node for 1 pod \
+                  (0/1 nodes are available: 1 Insufficient cpu.)";
+    assert_eq!(texts, [hungry, "Deployment default/web restarts: 2 pods on n1"], "{found:?}");
+    assert!(found.warnings.iter().any(|w| w.contains("which only audits")), "{:?}", found.warnings);
+    assert_eq!(found.errors, []);
+
+    world.commit("Only more", &[("web.yaml", Some(&deployment("web", "web:v1").replace("replicas: 2", "replicas: 4"))),
+        ("hungry.yaml", None), ("policy.yaml", None)]);
+    let found = plan(&syncer, &revision("HEAD")).await;
+    assert_eq!(found.rollouts[0].text(), "Deployment default/web scales from 2 to 4: 2 pods on n1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_shows_what_goes_to_another_application() {
+    let world = World::new().await;
+    let child = |name: &str| super::applications::application(&world, name, name, "HEAD", "{}");
+    let moving = config_map("moving", "1").replace("name: moving", "name: moving\n  namespace: default");
+    world.commit("Ship", &[("root/conf.yaml", Some(&moving)), ("root/b.yaml", Some(&child("b")))]);
+    let syncer = super::applications::start(&world).await;
+    world.until("it is there", |w| w.find(kinds::CONFIG_MAP, "moving").is_some()).await;
+    world.tasks.stop().await;
+    world.commit("Move", &[("root/conf.yaml", None), ("b/conf.yaml", Some(&moving))]);
+    let texts = |plan: &Plan| plan.moves.iter().map(|moved| moved.text()).collect::<Vec<_>>();
+    let root = plan(&syncer, &revision("HEAD")).await;
+    let goes = "ConfigMap default/moving goes from Application shop to argocd_b";
+    assert_eq!((texts(&root), root.count(Action::Prune)), (vec![goes.to_owned()], 0), "{root:?}");
+    let path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/b/plan";
+    let (_, body) = post(&syncer, path, serde_json::to_value(revision("HEAD")).unwrap()).await;
+    let b: Plan = serde_json::from_value(body).unwrap();
+    assert_eq!(texts(&b), [goes]);
+    assert_eq!((b.count(Action::Update), b.count(Action::Create)), (1, 0), "{b:?}");
+}

@@ -377,6 +377,7 @@ async fn a_plan_shows_the_hooks_and_what_is_wrong_with_them() {
             hooks: &rendered.hooks,
             base: None,
             inventory: &[],
+            successors: &Default::default(),
             settings: None,
             pruning: crate::sync::guard::Pruning::Off,
             fingerprints: None,

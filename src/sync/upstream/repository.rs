@@ -76,6 +76,21 @@ impl Upstream {
         self.state().followers.remove(&(follower.application.clone(), follower.index));
     }
 
+    /// Applications that have yet to come to the newest commit of what they follow here. Blocking.
+    pub fn behind(&self) -> BTreeSet<ObjectKey> {
+        let Ok(opened) = self.opened() else { return BTreeSet::new() };
+        let followers: Vec<Arc<Follower>> = self.state().followers.values().cloned().collect();
+        let scout = opened.scout();
+        let mut tips = HashMap::new();
+        let mut behind = BTreeSet::new();
+        for follower in &followers {
+            if position(&scout, &mut tips, follower).is_ok_and(|now| !follower.is_settled(now.content)) {
+                behind.insert(follower.application.clone());
+            }
+        }
+        behind
+    }
+
     /// How many sources of Applications follow it.
     pub fn followers(&self) -> usize {
         self.state().followers.len()
