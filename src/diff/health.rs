@@ -80,7 +80,10 @@ pub fn health(kind: &Kind, object: &Value) -> Health {
         ("", "Node") => node(status),
         ("", "Namespace") if status["phase"] == "Terminating" => Health::progressing("being deleted"),
         ("batch", "Job") => job(spec, status),
-        ("batch", "CronJob") if spec["suspend"] == true => Health::new(Level::Suspended, "the CronJob is suspended"),
+        ("batch", "CronJob") => cron_job(spec, status),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(status),
+        ("policy", "PodDisruptionBudget") => budget(status),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(status),
         ("argoproj.io", "Application") => application(status),
         _ => Health::default(),
     }
@@ -258,6 +261,58 @@ fn job(spec: &Value, status: &Value) -> Health {
     }
 }
 
+/// Of its last run; which is known once it has one.
+fn cron_job(spec: &Value, status: &Value) -> Health {
+    if spec["suspend"] == true {
+        return Health::new(Level::Suspended, "the CronJob is suspended");
+    }
+    let time = |field: &str| status[field].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    let is_running = status["active"].as_array().is_some_and(|active| !active.is_empty());
+    match (time("lastScheduleTime"), time("lastSuccessfulTime")) {
+        (Some(scheduled), Some(succeeded)) if succeeded < scheduled && !is_running => {
+            Health::degraded("the last run has not succeeded")
+        }
+        (Some(_), None) if !is_running => Health::degraded("no run has succeeded yet"),
+        _ => Health::default(),
+    }
+}
+
+/// An autoscaler that cannot do what it is for is degraded.
+fn autoscaler(status: &Value) -> Health {
+    let conditions = || status["conditions"].as_array().into_iter().flatten();
+    let failing = ["FailedGetScale", "FailedUpdateScale", "FailedGetResourceMetric", "InvalidSelector"];
+    let failed = conditions().find(|condition| {
+        condition["status"] == "False" && condition["reason"].as_str().is_some_and(|reason| failing.contains(&reason))
+    });
+    if let Some(failed) = failed {
+        return Health::degraded(message(failed));
+    }
+    let holds = |name: &str| condition(status, name).is_some_and(|found| found["status"] == "True");
+    if holds("AbleToScale") || holds("ScalingLimited") {
+        Health::default()
+    } else {
+        Health::progressing("it has not scaled yet")
+    }
+}
+
+fn budget(status: &Value) -> Health {
+    match condition(status, "DisruptionAllowed") {
+        Some(found) if found["reason"] == "SyncFailed" => Health::degraded(message(found)),
+        Some(_) => Health::default(),
+        None => Health::progressing("its pods have not been counted yet"),
+    }
+}
+
+fn definition(status: &Value) -> Health {
+    match condition(status, "NamesAccepted") {
+        Some(found) if found["status"] == "False" => Health::degraded(message(found)),
+        _ => match condition(status, "Established") {
+            Some(found) if found["status"] == "True" => Health::default(),
+            _ => Health::progressing("it is not established yet"),
+        },
+    }
+}
+
 fn application(status: &Value) -> Health {
     let level = match status["health"]["status"].as_str() {
         Some("Healthy") => Level::Healthy,
@@ -323,6 +378,32 @@ mod tests {
         };
         assert_eq!(health(kinds::POD, &running("Always")).status, Level::Healthy);
         assert_eq!(health(kinds::POD, &running("Never")).status, Level::Progressing);
+    }
+
+    #[test]
+    fn kinds_that_report_by_conditions_and_times_are_judged_by_them() {
+        let with = |name: &str, status: &str, reason: &str| json!({"conditions": [{"type": name, "status": status, "reason": reason}]});
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+        let cases = [
+            (kinds::CRON_JOB, json!({}), Level::Healthy),
+            (kinds::CRON_JOB, json!({"lastScheduleTime": late, "lastSuccessfulTime": early}), Level::Degraded),
+            (kinds::CRON_JOB, json!({"lastScheduleTime": early, "lastSuccessfulTime": late}), Level::Healthy),
+            (kinds::CRON_JOB, json!({"lastScheduleTime": late, "active": [{"name": "x"}]}), Level::Healthy),
+            (kinds::CRON_JOB, json!({"lastScheduleTime": late}), Level::Degraded),
+            (kinds::AUTOSCALER, json!({}), Level::Progressing),
+            (kinds::AUTOSCALER, with("AbleToScale", "False", "FailedGetScale"), Level::Degraded),
+            (kinds::AUTOSCALER, with("ScalingActive", "False", "FailedGetResourceMetric"), Level::Degraded),
+            (kinds::AUTOSCALER, with("AbleToScale", "True", "ReadyForNewScale"), Level::Healthy),
+            (kinds::DISRUPTION_BUDGET, json!({}), Level::Progressing),
+            (kinds::DISRUPTION_BUDGET, with("DisruptionAllowed", "False", "InsufficientPods"), Level::Healthy),
+            (kinds::DISRUPTION_BUDGET, with("DisruptionAllowed", "False", "SyncFailed"), Level::Degraded),
+            (kinds::CUSTOM_RESOURCE_DEFINITION, with("Established", "True", "x"), Level::Healthy),
+            (kinds::CUSTOM_RESOURCE_DEFINITION, with("NamesAccepted", "False", "x"), Level::Degraded),
+        ];
+        for (kind, status, want) in cases {
+            let object = json!({"metadata": {}, "spec": {}, "status": status});
+            assert_eq!(health(kind, &object).status, want, "{} {status}", kind.kind);
+        }
     }
 
     #[test]

@@ -184,7 +184,8 @@ impl Rollout {
             RolloutEffect::Scale { from, to } => format!("scales from {from} to {to}"),
         };
         let pods = |count: usize| if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") };
-        let mut parts: Vec<String> = self.nodes.iter().map(|(node, count)| format!("{} on {node}", pods(*count))).collect();
+        let mut parts: Vec<String> =
+            self.nodes.iter().map(|(node, count)| format!("{} on {node}", pods(*count))).collect();
         if self.unfit > 0 {
             parts.push(format!("no node for {} ({})", pods(self.unfit), self.why));
         }

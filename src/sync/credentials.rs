@@ -3,16 +3,24 @@
 //! theirs. Nothing here is ever shown: `Access` has no `Debug`.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::mirror::RepoLocation;
+use super::render::AgeKeys;
+use crate::cluster::registry::Registry;
 use crate::cluster::store::Snapshot;
 use crate::object::{SYSTEM_NAMESPACE, kinds};
 
 const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
+/// Says of a Secret what windlass does with it.
+pub const OWN_TYPE_LABEL: &str = "windlass.dev/secret-type";
+/// Its values are age keys, as `age-keygen` writes them.
+const SOPS_AGE: &str = "sops-age";
 const KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
 /// Whoever may write Secrets there may already do everything.
 pub const NAMESPACES: [&str; 2] = [SYSTEM_NAMESPACE, "argocd"];
@@ -28,8 +36,29 @@ pub struct Access {
     pub ignores_host_key: bool,
 }
 
+/// What somebody wants of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Read,
+    /// With credentials that are for writing where there are some (`repository-write`, `repo-write-creds`).
+    Write,
+}
+
 /// The credentials for a repository, as the cluster has them now.
-pub fn find(live: &Snapshot, location: &RepoLocation) -> Access {
+pub fn find(live: &Snapshot, location: &RepoLocation, purpose: Purpose) -> Access {
+    let for_writing = ["repository-write", "repo-write-creds"];
+    let (mut access, is_found) = match purpose {
+        Purpose::Write => find_of(live, location, for_writing),
+        Purpose::Read => (Access::default(), false),
+    };
+    if !is_found {
+        access = find_of(live, location, ["repository", "repo-creds"]).0;
+    }
+    access
+}
+
+/// `types` are those of Secrets that are for one repository, and for all whose URL begins with theirs.
+fn find_of(live: &Snapshot, location: &RepoLocation, types: [&str; 2]) -> (Access, bool) {
     let wanted = location.identity();
     let mut best: Option<(usize, BTreeMap<String, String>)> = None;
     for namespace in NAMESPACES {
@@ -39,8 +68,8 @@ pub fn find(live: &Snapshot, location: &RepoLocation) -> Access {
             let Some(url) = data.get("url").and_then(|url| url.trim().parse::<RepoLocation>().ok()) else { continue };
             let identity = url.identity();
             let length = match kind.as_str() {
-                "repository" if identity == wanted => usize::MAX,
-                "repo-creds" if covers(&identity, &wanted) => identity.len(),
+                kind if kind == types[0] && identity == wanted => usize::MAX,
+                kind if kind == types[1] && covers(&identity, &wanted) => identity.len(),
                 _ => continue,
             };
             if best.as_ref().is_none_or(|(known, _)| length > *known) {
@@ -51,11 +80,11 @@ pub fn find(live: &Snapshot, location: &RepoLocation) -> Access {
     let hosts = NAMESPACES.iter().filter_map(|namespace| live.find(kinds::CONFIG_MAP, namespace, KNOWN_HOSTS));
     let hosts = hosts.map(|map| map.value()["data"]["ssh_known_hosts"].as_str().unwrap_or_default().to_owned());
     let known_hosts = hosts.collect::<Vec<_>>().join("\n");
-    let Some((_, data)) = best else { return Access { known_hosts, ..Access::default() } };
+    let Some((_, data)) = best else { return (Access { known_hosts, ..Access::default() }, false) };
     let text = |name: &str| data.get(name).cloned().unwrap_or_default();
     let is_set = |name: &str| data.get(name).is_some_and(|value| value.trim() == "true");
     let bearer = text("bearerToken");
-    Access {
+    let access = Access {
         // The hosts take a token as the password of any user.
         username: if text("username").is_empty() && !bearer.is_empty() {
             "x-token-auth".to_owned()
@@ -66,7 +95,22 @@ pub fn find(live: &Snapshot, location: &RepoLocation) -> Access {
         ssh_key: text("sshPrivateKey"),
         known_hosts,
         ignores_host_key: is_set("insecureIgnoreHostKey") || is_set("insecure"),
-    }
+    };
+    (access, true)
+}
+
+/// The age keys of the file `path`, and of the Secrets that hold some.
+pub fn age_keys(registry: &Registry, path: &Path) -> AgeKeys {
+    let (registry, path) = (registry.clone(), path.to_owned());
+    AgeKeys::new(move || {
+        let live = registry.snapshot();
+        let secrets = NAMESPACES.iter().flat_map(|namespace| live.list(kinds::SECRET, namespace));
+        let holding =
+            secrets.filter(|secret| secret.meta.labels.get(OWN_TYPE_LABEL).is_some_and(|kind| kind == SOPS_AGE));
+        let mut texts: Vec<String> = holding.flat_map(|secret| data_of(&secret.value()).into_values()).collect();
+        texts.extend(fs::read_to_string(&path));
+        texts.join("\n")
+    })
 }
 
 /// Whether credentials for `prefix` are for `url` too: up to the end of a part of its path.

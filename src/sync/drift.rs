@@ -101,6 +101,7 @@ fn shown(value: Option<&Value>) -> String {
 /// The bookkeeping of the last write that is not ours.
 fn last_write(object: &Value) -> Option<&Value> {
     let entries = object["metadata"]["managedFields"].as_array()?;
-    let others = entries.iter().filter(|e| e["manager"] != MANAGER && e["subresource"].as_str().unwrap_or("").is_empty());
+    let others =
+        entries.iter().filter(|e| e["manager"] != MANAGER && e["subresource"].as_str().unwrap_or("").is_empty());
     others.max_by_key(|entry| entry["time"].as_str().unwrap_or_default().to_owned())
 }

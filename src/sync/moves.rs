@@ -46,7 +46,8 @@ impl Search<'_> {
                 due.extend(all.filter_map(|object| spec_of(object).map(|spec| (object.key.clone(), spec))));
             }
             None => {
-                let behind: BTreeSet<ObjectKey> = self.upstreams().iter().flat_map(|upstream| upstream.behind()).collect();
+                let behind: BTreeSet<ObjectKey> =
+                    self.upstreams().iter().flat_map(|upstream| upstream.behind()).collect();
                 let up_to_date = |owner: &str| !behind.iter().any(|key| tracking::name_of(key) == owner);
                 for key in &keys {
                     let others = self.shared.hub.owners(key);
@@ -72,7 +73,8 @@ impl Search<'_> {
     }
 
     fn upstreams(&self) -> Vec<Arc<Upstream>> {
-        let locations = self.spec.all_sources().iter().filter_map(|source| source.repo_url.parse::<RepoLocation>().ok());
+        let locations =
+            self.spec.all_sources().iter().filter_map(|source| source.repo_url.parse::<RepoLocation>().ok());
         locations.map(|location| self.shared.upstream(&location)).collect()
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use git2::{Oid, Tree};
 
 use super::mirror::{Commit, Mirror, MirrorError, RepoLocation};
-use super::render::{self, Cache, File, Folder, Rendered, TreeError};
+use super::render::{self, AgeKeys, Cache, File, Folder, Rendered, TreeError};
 use super::settings::{Selection, SourceSettings, normalised};
 use super::tool::{self, Job, OutcomeId, Source};
 use crate::diff::plan::SourceError;
@@ -79,9 +79,9 @@ pub fn at_revision(
 }
 
 impl Reader {
-    /// `age_key` is the file of the keys that open what SOPS encrypted.
-    pub fn new(mirror: Mirror, age_key: Option<&Path>) -> Self {
-        Self { mirror, cache: Cache::new(age_key), outcomes: HashMap::new() }
+    /// `keys` open what SOPS encrypted.
+    pub fn new(mirror: Mirror, keys: Option<AgeKeys>) -> Self {
+        Self { mirror, cache: Cache::new(keys), outcomes: HashMap::new() }
     }
 
     /// Reads a commit; what is wrong with its manifests is in the result, with the line of the field.

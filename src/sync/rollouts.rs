@@ -20,7 +20,8 @@ pub fn rollouts<'a>(
     steps: impl Iterator<Item = &'a Step>,
     ending: impl Fn(&ObjectKey) -> bool,
 ) -> Vec<Rollout> {
-    let workloads: Vec<(&Step, Effect)> = steps.filter_map(|step| Some((step, effect(step, ending(&step.key))?))).collect();
+    let workloads: Vec<(&Step, Effect)> =
+        steps.filter_map(|step| Some((step, effect(step, ending(&step.key))?))).collect();
     if workloads.is_empty() {
         return Vec::new();
     }
@@ -42,9 +43,7 @@ pub fn rollouts<'a>(
             Effect::Ends => return None,
             Effect::Starts => (RolloutEffect::Start, to),
             Effect::Restarts => (RolloutEffect::Restart, to),
-            Effect::Scales { from, to } => {
-                (RolloutEffect::Scale { from: *from, to: *to }, to.saturating_sub(*from))
-            }
+            Effect::Scales { from, to } => (RolloutEffect::Scale { from: *from, to: *to }, to.saturating_sub(*from)),
         };
         let mut rollout = Rollout {
             kind: step.key.kind.kind.to_owned(),
@@ -90,8 +89,8 @@ enum Effect {
 fn effect(step: &Step, ends: bool) -> Option<Effect> {
     let kind = step.key.kind;
     let replaces = [kinds::DEPLOYMENT, kinds::STATEFUL_SET, kinds::DAEMON_SET].contains(&kind);
-    let is_workload = replaces
-        || [kinds::REPLICA_SET, kinds::REPLICATION_CONTROLLER, kinds::JOB, kinds::POD].contains(&kind);
+    let is_workload =
+        replaces || [kinds::REPLICA_SET, kinds::REPLICATION_CONTROLLER, kinds::JOB, kinds::POD].contains(&kind);
     if !is_workload || step.kind == StepKind::Keep {
         return None;
     }
@@ -104,7 +103,10 @@ fn effect(step: &Step, ends: bool) -> Option<Effect> {
         (None, None) => return None,
     };
     let is_on_delete = after["spec"]["updateStrategy"]["type"] == "OnDelete";
-    if replaces && !is_on_delete && after["spec"]["paused"] != true && before["spec"]["template"] != after["spec"]["template"]
+    if replaces
+        && !is_on_delete
+        && after["spec"]["paused"] != true
+        && before["spec"]["template"] != after["spec"]["template"]
     {
         return Some(Effect::Restarts);
     }

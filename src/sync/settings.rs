@@ -269,7 +269,8 @@ pub fn settings(spec: &ApplicationSpec) -> Result<Settings, Vec<String>> {
     let namespace_metadata = namespace_metadata(&spec.sync_policy);
     if !namespace_metadata.is_empty() && !options.create_namespace {
         warnings.push(
-            "spec.syncPolicy.managedNamespaceMetadata: changes nothing without the sync option CreateNamespace=true".to_owned(),
+            "spec.syncPolicy.managedNamespaceMetadata: changes nothing without the sync option CreateNamespace=true"
+                .to_owned(),
         );
     }
     match (retry, ignored, wrong.is_empty()) {

@@ -386,8 +386,10 @@ pub fn refresh_health(
 ) {
     for resource in &mut status.resources {
         let Some(key) = tracking::key_of(kinds, resource).filter(|key| changed(key)) else { continue };
-        let judged = live(&key).map_or_else(Health::missing, |object| health(key.kind, &object));
-        resource.health = Some(judged.into());
+        let object = live(&key);
+        let is_ignored = object.as_ref().is_some_and(tracking::health_ignored);
+        let judged = object.map_or_else(Health::missing, |object| health(key.kind, &object));
+        resource.health = (!is_ignored).then(|| judged.into());
     }
     let known = status.resources.iter().filter(|r| !r.hook).filter_map(|r| r.health.as_ref()).map(level);
     let whole = known.max().unwrap_or_default().to_string();

@@ -126,9 +126,9 @@ pub async fn start(registry: Registry, config: SyncConfig, tasks: &Tasks) -> Res
     let options = PoolOptions {
         folder: config.data_dir.clone(),
         poll_interval: config.poll_interval,
-        access: Arc::new(move |location| credentials::find(&cluster.snapshot(), location)),
+        access: Arc::new(move |location, purpose| credentials::find(&cluster.snapshot(), location, purpose)),
         tools: tools.clone(),
-        age_key: config.age_key.clone(),
+        keys: credentials::age_keys(&registry, &config.age_key),
     };
     let pool = Pool::new(options, tasks.clone());
     let upstream = pool.get(&config.repo);

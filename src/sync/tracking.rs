@@ -11,6 +11,7 @@ use crate::object::{ObjectKey, SYSTEM_NAMESPACE};
 pub const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
 const OPTIONS_ANNOTATION: &str = "argocd.argoproj.io/sync-options";
 const COMPARE_ANNOTATION: &str = "argocd.argoproj.io/compare-options";
+const HEALTH_ANNOTATION: &str = "argocd.argoproj.io/ignore-healthcheck";
 const WAVE_ANNOTATION: &str = "argocd.argoproj.io/sync-wave";
 
 /// What an Application's objects are tracked by: its name, with the namespace before it outside of windlass's own.
@@ -60,6 +61,11 @@ pub fn delete_disabled(live: &Value) -> bool {
 /// Whether the live object asks not to make its Application differ from git by being there.
 pub fn ignores_extraneous(live: &Value) -> bool {
     has(live, COMPARE_ANNOTATION, "IgnoreExtraneous")
+}
+
+/// Whether the live object asks not to count in its Application's health.
+pub fn health_ignored(live: &Value) -> bool {
+    live["metadata"]["annotations"][HEALTH_ANNOTATION] == "true"
 }
 
 /// The wave in which the object is synced.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::inbox::Inbox;
+use super::trigger::Trigger;
 use crate::cluster::store::{Store, Watch, WatchEnd};
 use crate::object::{Kind, ObjectKey};
 use crate::tasks::Tasks;
@@ -37,6 +38,8 @@ impl Hub {
             for key in before.difference(now) {
                 if let Some(all) = owners.get_mut(key) {
                     all.retain(|owner| !Arc::ptr_eq(&owner.inbox, inbox));
+                    // They said that they share it.
+                    all.iter().for_each(|owner| owner.inbox.look(Trigger::Retry));
                     if all.is_empty() {
                         owners.remove(key);
                     }

@@ -76,13 +76,7 @@ pub(super) enum NamespaceState {
 }
 
 impl Transaction {
-    pub(super) fn new(
-        store: Store,
-        base: Arc<Snapshot>,
-        now: Timestamp,
-        author: Author,
-        context: Context,
-    ) -> Self {
+    pub(super) fn new(store: Store, base: Arc<Snapshot>, now: Timestamp, author: Author, context: Context) -> Self {
         let kinds = base.kinds().clone();
         Self {
             store,

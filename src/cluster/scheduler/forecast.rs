@@ -77,8 +77,12 @@ impl<'a> Forecast<'a> {
                     found.push(Ok(node.name().to_owned()));
                 }
                 Err(rejection) => {
-                    let full: BTreeMap<_, _> =
-                        rejection.reasons.into_iter().filter(|reason| is_full(reason)).map(|reason| (reason, 1)).collect();
+                    let full: BTreeMap<_, _> = rejection
+                        .reasons
+                        .into_iter()
+                        .filter(|reason| is_full(reason))
+                        .map(|reason| (reason, 1))
+                        .collect();
                     if !full.is_empty() {
                         found.push(Err(message::nodes(1, &full)));
                     }
@@ -90,7 +94,8 @@ impl<'a> Forecast<'a> {
 
     fn pod(&mut self, namespace: &str, template: &Value) -> Result<PodInfo, String> {
         self.placed += 1;
-        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
+        let mut pod =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]});
         let name = format!("planned-{}", self.placed);
         pod["metadata"]["namespace"] = namespace.into();
         (pod["metadata"]["uid"], pod["metadata"]["name"]) = (name.clone().into(), name.into());

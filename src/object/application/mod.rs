@@ -40,6 +40,8 @@ pub const APPROVE_ANNOTATION: &str = "windlass.dev/approve-prune";
 pub const BUDGET_ANNOTATION: &str = "windlass.dev/prune-budget";
 /// What git hosts and receivers of notifications were told last; written by windlass.
 pub const REPORTED_ANNOTATION: &str = "windlass.dev/reported";
+/// `true`: the git notes on the commits of its (first) repository are pushed to where that came from.
+pub const PUSH_NOTES_ANNOTATION: &str = "windlass.dev/push-notes";
 /// In `operation.info`, the id of the plan that the sync shall carry out, and no other.
 pub const PLAN_INFO: &str = "plan";
 /// `true`: the Application is left alone until the annotation goes.

@@ -1,4 +1,4 @@
-//! Speaks git's smart HTTP for libgit2, over rustls: asks for refs, asks for packs, and nothing else. Redirects are
+//! Speaks git's smart HTTP for libgit2, over rustls: asks for refs and packs, and sends a pack where notes are pushed. Redirects are
 //! not followed, sizes and times are bounded, and credentials go into a header and nowhere else.
 
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use super::location::scrub;
 
 /// A pack of more than this is not a repository of manifests.
 const MAX_ANSWER: u64 = 2 << 30;
-/// A request is wants and haves.
+/// A request is wants and haves, or a pack of notes.
 const MAX_REQUEST: usize = 16 << 20;
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 const ANSWER_TIME: Duration = Duration::from_secs(30);
@@ -63,19 +63,19 @@ struct Http {
 impl SmartSubtransport for Http {
     fn action(&self, url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
         let (url, authorization) = take_credentials(url);
-        let request = match service {
-            Service::UploadPackLs => Request::Refs,
-            Service::UploadPack => Request::Pack,
-            Service::ReceivePackLs | Service::ReceivePack => {
-                return Err(Error::from_str("windlass does not push over HTTP"));
-            }
+        let (service, is_listing) = match service {
+            Service::UploadPackLs => ("git-upload-pack", true),
+            Service::UploadPack => ("git-upload-pack", false),
+            Service::ReceivePackLs => ("git-receive-pack", true),
+            Service::ReceivePack => ("git-receive-pack", false),
         };
         let url = url.trim_end_matches('/').to_owned();
         Ok(Box::new(Exchange {
             agent: self.agent.clone(),
             url,
             authorization,
-            request,
+            service,
+            is_listing,
             written: Vec::new(),
             answer: None,
         }))
@@ -109,18 +109,15 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-#[derive(Clone, Copy)]
-enum Request {
-    Refs,
-    Pack,
-}
-
 /// One request and its answer: what is written is sent when the answer is first asked for.
 struct Exchange {
     agent: Agent,
     url: String,
     authorization: Option<String>,
-    request: Request,
+    /// `git-upload-pack` (a fetch) or `git-receive-pack` (a push).
+    service: &'static str,
+    /// Asks for the refs, not for what the service does.
+    is_listing: bool,
     written: Vec<u8>,
     answer: Option<Box<dyn Read + Send>>,
 }
@@ -128,27 +125,24 @@ struct Exchange {
 impl Exchange {
     fn send(&mut self) -> io::Result<Box<dyn Read + Send>> {
         let body = std::mem::take(&mut self.written);
-        let (answer, wanted) = match self.request {
-            Request::Refs => {
-                let mut request = self.agent.get(format!("{}/info/refs?service=git-upload-pack", self.url));
-                if let Some(authorization) = &self.authorization {
-                    request = request.header("authorization", authorization);
-                }
-                (request.call(), "application/x-git-upload-pack-advertisement")
+        let (url, service) = (&self.url, self.service);
+        let (answer, wanted) = if self.is_listing {
+            let mut request = self.agent.get(format!("{url}/info/refs?service={service}"));
+            if let Some(authorization) = &self.authorization {
+                request = request.header("authorization", authorization);
             }
-            Request::Pack => {
-                let mut request = self.agent.post(format!("{}/git-upload-pack", self.url));
-                if let Some(authorization) = &self.authorization {
-                    request = request.header("authorization", authorization);
-                }
-                let request = request
-                    .header("accept", "application/x-git-upload-pack-result")
-                    .content_type("application/x-git-upload-pack-request");
-                (request.send(&body), "application/x-git-upload-pack-result")
+            (request.call(), format!("application/x-{service}-advertisement"))
+        } else {
+            let mut request = self.agent.post(format!("{url}/{service}"));
+            if let Some(authorization) = &self.authorization {
+                request = request.header("authorization", authorization);
             }
+            let wanted = format!("application/x-{service}-result");
+            let request = request.header("accept", &wanted).content_type(format!("application/x-{service}-request"));
+            (request.send(&body), wanted)
         };
         let answer = answer.map_err(|error| io::Error::other(scrub(&error.to_string())))?;
-        check(&answer, wanted).map_err(io::Error::other)?;
+        check(&answer, &wanted).map_err(io::Error::other)?;
         Ok(Box::new(answer.into_body().into_with_config().limit(MAX_ANSWER).reader()))
     }
 }
@@ -182,7 +176,7 @@ impl Read for Exchange {
 impl Write for Exchange {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         if self.written.len() + data.len() > MAX_REQUEST {
-            return Err(io::Error::other("the request for objects is absurdly large"));
+            return Err(io::Error::other("the request is absurdly large"));
         }
         // The next round of the negotiation is a request of its own.
         self.answer = None;

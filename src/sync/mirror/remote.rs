@@ -1,11 +1,13 @@
 //! Keeps a bare copy of what is followed of a remote repository in the data directory. The commits that were fetched
 //! stay when the remote is down, loses the branch or sends nonsense. Blocking.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use git2::{AutotagOption, Direction, FetchOptions, Oid, Repository, RepositoryInitOptions};
+use git2::{
+    AutotagOption, Direction, FetchOptions, Oid, PushOptions, RemoteCallbacks, Repository, RepositoryInitOptions,
+};
 
 use super::http;
 use super::location::{RepoLocation, scrub};
@@ -20,8 +22,10 @@ pub enum FetchError {
     Copy { path: PathBuf, source: git2::Error },
     #[error("{url} cannot be fetched: {}", scrub(.source.message()))]
     Fetch { url: String, source: git2::Error },
-    #[error("{url} cannot be fetched: {message}")]
+    #[error("{url} cannot be reached: {message}")]
     Ssh { url: String, message: String },
+    #[error("{url} does not take what is pushed: {message}")]
+    Push { url: String, message: String },
     #[error("{url} has no default branch; name one with --branch")]
     NoDefaultBranch { url: String },
     #[error("the fetch ended without an outcome")]
@@ -141,6 +145,48 @@ impl Remote {
         let mut options = FetchOptions::new();
         options.download_tags(AutotagOption::None).update_fetchhead(false);
         remote.fetch(&[spec], Some(&mut options), None).map_err(|source| self.failed(source))
+    }
+
+    /// What a ref of the remote is at; `None` when it has none of that name.
+    ///
+    /// # Errors
+    /// When the remote cannot be asked.
+    pub fn tip(&self, reference: &str, access: &Access, tools: &Tools) -> Result<Option<Oid>, FetchError> {
+        if let Some(ssh) = self.ssh(access, tools) {
+            return Ok(ssh.list()?.0.get(reference).copied());
+        }
+        let failed = |source| self.failed(source);
+        let repository = self.repository()?;
+        let mut remote = repository.remote_anonymous(&access.url(&self.url)).map_err(failed)?;
+        let connection = remote.connect_auth(Direction::Fetch, None, None).map_err(failed)?;
+        let heads = connection.list().map_err(failed)?;
+        Ok(heads.iter().find(|head| head.name() == reference).map(|head| head.oid()))
+    }
+
+    /// Gives the remote what a ref of the copy is at, if that follows what the remote has.
+    ///
+    /// # Errors
+    /// When the remote refuses or cannot be reached.
+    pub fn push(&self, reference: &str, access: &Access, tools: &Tools) -> Result<(), FetchError> {
+        let spec = format!("{reference}:{reference}");
+        if let Some(ssh) = self.ssh(access, tools) {
+            return ssh.push(&spec);
+        }
+        let refused = |message: &str| FetchError::Push { url: self.shown.clone(), message: scrub(message) };
+        let repository = self.repository()?;
+        let mut remote = repository.remote_anonymous(&access.url(&self.url)).map_err(|source| self.failed(source))?;
+        let refusal = RefCell::new(None);
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.push_update_reference(|_, status| {
+            *refusal.borrow_mut() = status.map(str::to_owned);
+            Ok(())
+        });
+        let mut options = PushOptions::new();
+        options.remote_callbacks(callbacks);
+        let pushed = remote.push(&[&spec], Some(&mut options));
+        drop(options);
+        pushed.map_err(|error| refused(error.message()))?;
+        refusal.into_inner().map_or(Ok(()), |message| Err(refused(&message)))
     }
 
     /// The way over SSH, if that is how the repository is reached.

@@ -1,4 +1,4 @@
-//! Fetches over SSH. libgit2 is built without it, so the `git` program does it, as a bounded child: with a key and
+//! Fetches and pushes over SSH. libgit2 is built without it, so the `git` program does it, as a bounded child: with a key and
 //! known hosts out of files of its own, no agent, no configuration, no questions. Blocking.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,13 @@ impl Ssh<'_> {
         let mut args = vec!["-C", &copy, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.url];
         args.extend(specs.iter().map(String::as_str));
         self.git(&args).map(drop)
+    }
+
+    /// # Errors
+    /// When the remote refuses.
+    pub fn push(&self, spec: &str) -> Result<(), FetchError> {
+        let copy = self.copy.to_string_lossy();
+        self.git(&["-C", &copy, "push", "--quiet", "--no-verify", "--", self.url, spec]).map(drop)
     }
 
     fn git(&self, args: &[&str]) -> Result<Vec<u8>, FetchError> {

@@ -9,7 +9,7 @@ mod notify;
 mod outcome;
 mod targets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use super::events::{self, Note};
 use super::mirror::RepoLocation;
 use super::stage;
 use super::syncer::Shared;
+use super::tracking;
 use crate::cluster::registry::{Patch, Target, WriteOptions};
 use crate::cluster::store::{Change, Watch, WatchEnd};
 use crate::object::application::{Application, REPORTED_ANNOTATION};
@@ -48,6 +49,14 @@ pub(super) struct Recorder {
     /// Outcomes that are to be told of, and when.
     due: BTreeMap<ObjectKey, Instant>,
     failures: BTreeMap<ObjectKey, u32>,
+}
+
+/// What is to be noted in one repository.
+struct Noted {
+    location: RepoLocation,
+    lines: BTreeMap<Oid, Vec<notes::Line>>,
+    /// Applications that want the notes pushed.
+    pushers: Vec<ObjectKey>,
 }
 
 impl Recorder {
@@ -110,9 +119,9 @@ impl Recorder {
         let read = due.iter().filter_map(|key| Some((key, snapshot.get(key)?.typed::<Application>().ok()?)));
         let outcomes: Vec<(Outcome, Arc<Application>)> =
             read.filter_map(|(key, application)| Some((Outcome::of(key, &application)?, application))).collect();
-        self.write_notes(outcomes.iter().map(|(outcome, _)| outcome)).await;
+        let unpushed = self.write_notes(outcomes.iter().map(|(outcome, _)| outcome)).await;
         let targets = Targets::find(&snapshot);
-        if targets.is_empty() {
+        if targets.is_empty() && unpushed.is_empty() && self.failures.is_empty() {
             return;
         }
         let (this, targets) = (&*self, &targets);
@@ -123,14 +132,16 @@ impl Recorder {
         let calls: Vec<_> = calls.collect();
         let told: Vec<_> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
         for (key, failed) in &told {
-            let Some(why) = failed else {
+            let why: Vec<&str> = failed.iter().chain(unpushed.get(key)).map(String::as_str).collect();
+            if why.is_empty() {
                 self.failures.remove(key);
                 continue;
-            };
+            }
+            let why = why.join("; ");
             let failures = self.failures.entry(key.clone()).or_default();
             *failures = failures.saturating_add(1);
             let wait = FIRST_RETRY.saturating_mul(1 << (*failures - 1).min(16)).min(LONGEST_RETRY);
-            tracing::warn!(application = %key, why, "an outcome could not be told of; it is tried again");
+            tracing::warn!(application = %key, %why, "an outcome could not be told of; it is tried again");
             self.due.entry(key.clone()).or_insert(Instant::now() + wait);
             if *failures == 1 {
                 events::tell(&self.shared.registry, key, &[Note::warning("NotTold", why.as_str())]).await;
@@ -138,23 +149,52 @@ impl Recorder {
         }
     }
 
-    async fn write_notes(&self, outcomes: impl Iterator<Item = &Outcome>) {
-        let mut by_commit: BTreeMap<(String, Oid), (RepoLocation, Vec<notes::Line>)> = BTreeMap::new();
+    /// Writes the notes, and pushes them where that is asked for. Gives the Applications whose notes could not be pushed,
+    /// and why.
+    async fn write_notes(&self, outcomes: impl Iterator<Item = &Outcome>) -> BTreeMap<ObjectKey, String> {
+        let mut by_repository: BTreeMap<String, Noted> = BTreeMap::new();
         for outcome in outcomes.filter(|outcome| outcome.phase != Phase::Running) {
-            let place = by_commit.entry((outcome.repository.identity(), outcome.revision));
-            let (_, lines) = place.or_insert_with(|| (outcome.repository.clone(), Vec::new()));
-            lines.push(notes::Line::of(outcome));
-        }
-        for ((_, commit), (location, lines)) in by_commit {
-            let upstream = self.shared.upstream(&location);
-            let written = blocking(move || {
-                let opened = upstream.opened().map_err(|error| error.to_string())?;
-                notes::write(opened.scout().repository(), commit, &lines).map_err(|error| error.message().to_owned())
+            let place = by_repository.entry(outcome.repository.identity());
+            let noted = place.or_insert_with(|| Noted {
+                location: outcome.repository.clone(),
+                lines: BTreeMap::new(),
+                pushers: Vec::new(),
             });
-            if let Err(why) = written.await {
-                tracing::debug!(repository = %location, %commit, why, "no note could be written");
+            noted.lines.entry(outcome.revision).or_default().push(notes::Line::of(outcome));
+            if outcome.pushes_notes {
+                noted.pushers.push(outcome.application.clone());
             }
         }
+        let all = self.shared.registry.snapshot();
+        let own = all.list(kinds::APPLICATION, "").map(|application| tracking::name_of(&application.key));
+        let own: Arc<BTreeSet<String>> = Arc::new(own.collect());
+        let mut unpushed = BTreeMap::new();
+        for Noted { location, lines, pushers } in by_repository.into_values() {
+            let upstream = self.shared.upstream(&location);
+            let (pushes, own) = (!pushers.is_empty(), own.clone());
+            let written = blocking(move || {
+                let opened = upstream.opened().map_err(|error| error.to_string())?;
+                let write = |(commit, lines): (&Oid, &Vec<notes::Line>)| {
+                    notes::write(opened.scout().repository(), *commit, lines)
+                        .map_err(|error| error.message().to_owned())
+                };
+                let written = lines.iter().try_for_each(write);
+                let pushed = if pushes {
+                    upstream.push(notes::REFERENCE, |copy, theirs| notes::join(copy, theirs, &own))
+                } else {
+                    Ok(())
+                };
+                Ok::<_, String>((written, pushed.map_err(|error| format!("the git notes are not pushed: {error}"))))
+            });
+            let (written, pushed) = written.await.unwrap_or_else(|why| (Err(why), Ok(())));
+            if let Err(why) = written {
+                tracing::debug!(repository = %location, why, "no note could be written");
+            }
+            if let Err(why) = pushed {
+                unpushed.extend(pushers.into_iter().map(|application| (application, why.clone())));
+            }
+        }
+        unpushed
     }
 
     /// Tells everybody who has not heard of an outcome yet.
@@ -201,7 +241,10 @@ impl Recorder {
 fn told_same(before: &Arc<crate::object::Object>, now: &Arc<crate::object::Object>) -> bool {
     let of = |object: &crate::object::Object| {
         let application = object.typed::<Application>().ok()?;
-        Some(Outcome::of(&object.key, &application)?.identity())
+        Outcome::of(&object.key, &application)
     };
-    of(before) == of(now)
+    match (of(before), of(now)) {
+        (Some(before), Some(now)) => !now.is_news(&before),
+        (before, now) => before.is_none() && now.is_none(),
+    }
 }

@@ -1,6 +1,8 @@
 //! The outcome of each commit as a git note (`git log --notes=windlass`): a line an Application. A note that says so
 //! already is left alone.
 
+use std::collections::BTreeSet;
+
 use git2::{ErrorCode, Oid, Repository, Signature};
 
 use super::outcome::{Outcome, Phase};
@@ -42,6 +44,25 @@ pub fn write(repository: &Repository, commit: Oid, lines: &[Line]) -> Result<(),
     repository.find_commit(commit)?;
     let who = Signature::now("windlass", "windlass@localhost")?;
     repository.note(&who, &who, Some(REFERENCE), commit, &after, true).map(drop)
+}
+
+/// Makes the repository's notes those of others, with the lines of our own Applications as the repository has them.
+///
+/// # Errors
+/// When the repository cannot be written.
+pub fn join(repository: &Repository, theirs: Oid, own: &BTreeSet<String>) -> Result<(), git2::Error> {
+    let notes = repository.notes(Some(REFERENCE))?.collect::<Result<Vec<_>, _>>()?;
+    let mut ours = Vec::with_capacity(notes.len());
+    for (_, commit) in notes {
+        let text = repository.find_note(Some(REFERENCE), commit)?.message().unwrap_or_default().to_owned();
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        let lines = lines.filter(|(application, _)| own.contains(*application));
+        let line =
+            |(application, text): (&str, &str)| Line { application: application.to_owned(), text: text.to_owned() };
+        ours.push((commit, lines.map(line).collect::<Vec<_>>()));
+    }
+    repository.reference(REFERENCE, theirs, true, "windlass: join notes")?;
+    ours.iter().try_for_each(|(commit, lines)| write(repository, *commit, lines))
 }
 
 fn merged(before: &str, lines: &[Line]) -> String {

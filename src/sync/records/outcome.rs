@@ -6,7 +6,7 @@ use git2::Oid;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::object::ObjectKey;
-use crate::object::application::{Application, REPORTED_ANNOTATION};
+use crate::object::application::{Application, PUSH_NOTES_ANNOTATION, REPORTED_ANNOTATION};
 use crate::sync::mirror::{RepoLocation, scrub};
 use crate::sync::tracking;
 
@@ -39,6 +39,8 @@ pub struct Outcome {
     pub author: String,
     /// Objects that were changed.
     pub changed: usize,
+    /// The notes of the repository are to be pushed.
+    pub pushes_notes: bool,
     /// Number of the release in the Application's history, if the commit is deployed.
     pub release: Option<i64>,
 }
@@ -72,14 +74,18 @@ impl Outcome {
             finished: state.finished_at.as_deref().and_then(|time| time.parse().ok()),
             subject: last.map(|last| last.subject.clone()).unwrap_or_default(),
             author: last.map(|last| last.author.clone()).unwrap_or_default(),
+            pushes_notes: application.annotation(PUSH_NOTES_ANNOTATION) == Some("true"),
             changed: result.resources.iter().filter(|one| one.hook_type.is_empty()).count(),
             release: last.filter(|_| phase == Phase::Succeeded).map(|last| last.id),
         })
     }
 
-    /// What makes it another outcome than the one before.
-    pub fn identity(&self) -> (Oid, Phase, String, String, Option<Timestamp>) {
-        (self.revision, self.phase, self.message.clone(), self.started.clone(), self.finished)
+    /// Whether it is another outcome than one before, or to be told of in another way.
+    pub fn is_news(&self, before: &Self) -> bool {
+        let of = |one: &Self| {
+            (one.revision, one.phase, one.message.clone(), one.started.clone(), one.finished, one.pushes_notes)
+        };
+        of(self) != of(before)
     }
 
     /// What a git host is told once.

@@ -11,10 +11,8 @@ use std::collections::BTreeMap;
 use super::host::{GitHost, Provider};
 use crate::cluster::store::Snapshot;
 use crate::object::{ObjectKey, kinds};
-use crate::sync::credentials::{NAMESPACES, covers, data_of};
+use crate::sync::credentials::{NAMESPACES, OWN_TYPE_LABEL, covers, data_of};
 use crate::sync::mirror::RepoLocation;
-
-const TYPE_LABEL: &str = "windlass.dev/secret-type";
 
 /// A receiver of notifications.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl Targets {
     pub fn find(live: &Snapshot) -> Self {
         let mut targets = Self::default();
         for secret in NAMESPACES.iter().flat_map(|namespace| live.list(kinds::SECRET, namespace)) {
-            let Some(kind) = secret.meta.labels.get(TYPE_LABEL) else { continue };
+            let Some(kind) = secret.meta.labels.get(OWN_TYPE_LABEL) else { continue };
             let data = data_of(&secret.value());
             let text = |name: &str| data.get(name).map(|text| text.trim().to_owned()).unwrap_or_default();
             match kind.as_str() {

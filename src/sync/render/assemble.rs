@@ -379,7 +379,7 @@ mod tests {
     fn folder(files: &[(&str, &str)]) -> Folder {
         let file =
             |(name, text): &(&str, &str)| ((*name).to_owned(), Entry::File(Arc::new(manifest::read(text.as_bytes()))));
-        Folder { entries: files.iter().map(file).collect() }
+        Folder { entries: files.iter().map(file).collect(), is_sealed: false }
     }
 
     const A: &str = "# a\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
@@ -421,7 +421,8 @@ mod tests {
         }
         let entries = [("l.yaml", "a.yaml"), ("docs", "other"), ("out", "../../x")];
         let entries = entries.map(|(name, target)| (name.to_owned(), Entry::Link(target.to_owned())));
-        let rendered = Rendered::of(&Folder { entries: entries.into() }, "", "default", &Selection::all());
+        let rendered =
+            Rendered::of(&Folder { entries: entries.into(), is_sealed: false }, "", "default", &Selection::all());
         assert_eq!(rendered.errors.len(), 2, "{:?}", rendered.errors);
         assert_eq!(rendered.warnings.len(), 1);
     }

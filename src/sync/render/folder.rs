@@ -32,7 +32,7 @@ pub fn directory(path: &Path, namespace: &str) -> Result<Rendered, FolderError> 
     let root = if metadata.is_file() { path.parent().unwrap_or(path) } else { path };
     let folder = if metadata.is_file() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Folder { entries: vec![(name, file(path, metadata.len())?)] }
+        Folder { entries: vec![(name, file(path, metadata.len())?)], is_sealed: false }
     } else {
         folder(path, 0, &|_| false)?
     };
@@ -52,7 +52,7 @@ pub fn work_tree(path: &Path, below: &str, namespace: &str) -> Result<Rendered, 
     if metadata.is_file() {
         let name = start.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let parent = Path::new(below).parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
-        let single = Folder { entries: vec![(name, file(&start, metadata.len())?)] };
+        let single = Folder { entries: vec![(name, file(&start, metadata.len())?)], is_sealed: false };
         return Ok(finish(&single, &root, &parent, namespace));
     }
     Ok(finish(&folder(&start, 0, &ignored)?, &root, below.trim_matches('/'), namespace))
@@ -100,7 +100,7 @@ fn folder(path: &Path, depth: usize, ignored: &dyn Fn(&Path) -> bool) -> Result<
         };
         entries.push((name, entry));
     }
-    Ok(Folder { entries })
+    Ok(Folder { entries, is_sealed: false })
 }
 
 fn file(path: &Path, size: u64) -> Result<Entry, FolderError> {

@@ -2,12 +2,10 @@
 //! says what is missing. Pure; the result depends on the file's content only, so it is kept by blob id, and what
 //! kinds there are beside the table's is for others to say.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::locate::lines_of_entries;
-use super::sops;
+use super::sops::{self, AgeKeys};
 use super::yaml::{self, Fault, MAX_DOCUMENTS};
 use crate::object::{Kind, kinds};
 
@@ -44,29 +42,26 @@ pub fn read(content: &[u8]) -> File {
     read_sealed(content, None)
 }
 
-/// Reads a file, and opens what SOPS encrypted with the keys in the file `age_key`.
-pub fn read_sealed(content: &[u8], age_key: Option<&Path>) -> File {
+/// Reads a file, and opens what SOPS encrypted.
+pub fn read_sealed(content: &[u8], keys: Option<&AgeKeys>) -> File {
     let (mut parsed, faults) = yaml::parse(content);
     let mut file = File { faults, ..File::default() };
     let sealed = parsed.iter().find(|document| sops::is_encrypted(&document.value)).map(|document| document.line);
-    match (sealed, age_key) {
+    match (sealed, keys) {
         (None, _) => {}
         (Some(_), None) => parsed.iter_mut().for_each(|document| sops::blank(&mut document.value)),
-        (Some(line), Some(path)) => {
-            let keys = std::fs::read_to_string(path).map(|text| sops::identities(&text)).unwrap_or_default();
-            match sops::open(&String::from_utf8_lossy(content), &keys) {
-                Ok(opened) => {
-                    let opened = opened.into_iter().filter(|value| !value.is_null());
-                    let whole = parsed.iter_mut().filter(|document| !document.value.is_null());
-                    whole.zip(opened).for_each(|(document, value)| document.value = value);
-                }
-                Err(error) => {
-                    file.is_sealed = true;
-                    file.faults.push(Fault::new(line, error.to_string()));
-                    return file;
-                }
+        (Some(line), Some(keys)) => match sops::open(&String::from_utf8_lossy(content), &keys.identities()) {
+            Ok(opened) => {
+                let opened = opened.into_iter().filter(|value| !value.is_null());
+                let whole = parsed.iter_mut().filter(|document| !document.value.is_null());
+                whole.zip(opened).for_each(|(document, value)| document.value = value);
             }
-        }
+            Err(error) => {
+                file.is_sealed = true;
+                file.faults.push(Fault::new(line, error.to_string()));
+                return file;
+            }
+        },
     }
     for document in parsed {
         if document.value.is_null() {

@@ -2,8 +2,10 @@
 //! over all of them. What it gives is never written anywhere but into the object that it belongs to; errors say where,
 //! never what. Pure.
 
+use std::fmt;
 use std::io::Read;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use aes_gcm::aead::consts::U32;
 use aes_gcm::aead::generic_array::GenericArray;
@@ -15,12 +17,34 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{Context, SHA256, SHA512, digest};
 use serde_yaml::{Mapping, Value};
 
+/// Finds the text of the age keys that there are now.
+#[derive(Clone)]
+pub struct AgeKeys(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl AgeKeys {
+    pub fn new(find: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+
+    pub(super) fn identities(&self) -> Vec<Identity> {
+        identities(&(self.0)())
+    }
+}
+
+impl fmt::Debug for AgeKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgeKeys")
+    }
+}
+
 /// What SOPS adds to a document.
 const METADATA: &str = "sops";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SopsError {
-    #[error("it is encrypted with SOPS, and there is no age key to open it (DATA_DIR/age.key)")]
+    #[error(
+        "it is encrypted with SOPS, and there is no age key to open it (DATA_DIR/age.key, or a Secret with the label windlass.dev/secret-type: sops-age)"
+    )]
     NoKey,
     #[error("it is encrypted with SOPS for other keys than those that are here")]
     OtherKeys,
@@ -34,7 +58,7 @@ pub enum SopsError {
     Mac,
 }
 
-/// The age identities of a key file: one a line, beside comments.
+/// The age identities of key files: one a line, beside comments.
 pub fn identities(text: &str) -> Vec<Identity> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.filter_map(|line| Identity::from_str(line).ok()).collect()

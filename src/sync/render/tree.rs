@@ -3,12 +3,12 @@
 //! Links and submodules are never followed.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use git2::{FileMode, ObjectType, Oid, Repository};
 
 use super::manifest::{self, File};
+use super::sops::AgeKeys;
 use super::yaml::{Fault, MAX_FILE_BYTES};
 
 /// Folders inside each other; real repositories have ten.
@@ -20,6 +20,8 @@ const MAX_LINK_BYTES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Folder {
     pub(super) entries: Vec<(String, Entry)>,
+    /// Something in it could not be decrypted; it may be with another key.
+    pub(super) is_sealed: bool,
 }
 
 #[derive(Debug)]
@@ -52,13 +54,13 @@ pub struct Cache {
     files: HashMap<Oid, Arc<File>>,
     /// Size after the last sweep.
     kept: usize,
-    /// The key file for what SOPS encrypted.
-    age_key: Option<PathBuf>,
+    /// For what SOPS encrypted.
+    keys: Option<AgeKeys>,
 }
 
 impl Cache {
-    pub fn new(age_key: Option<&Path>) -> Self {
-        Self { age_key: age_key.map(Path::to_owned), ..Self::default() }
+    pub fn new(keys: Option<AgeKeys>) -> Self {
+        Self { keys, ..Self::default() }
     }
 
     /// The folder (or single file) `path` of a commit; all of it when `path` is empty.
@@ -77,7 +79,7 @@ impl Cache {
             Some(ObjectType::Blob) if entry.filemode() != i32::from(FileMode::Link) => {
                 let name = path.rsplit('/').next().unwrap_or(path).to_owned();
                 let file = Entry::File(self.file(repository, entry.id())?);
-                Ok(Arc::new(Folder { entries: vec![(name, file)] }))
+                Ok(Arc::new(Folder { entries: vec![(name, file)], is_sealed: false }))
             }
             _ => Err(TreeError::NotAFolder { path: path.to_owned(), commit }),
         }
@@ -122,8 +124,16 @@ impl Cache {
                 folder.entries.push((name.to_owned(), read));
             }
         }
+        let is_sealed = |(_, entry): &(String, Entry)| match entry {
+            Entry::File(file) => file.is_sealed,
+            Entry::Folder(below) => below.is_sealed,
+            _ => false,
+        };
+        folder.is_sealed = folder.entries.iter().any(is_sealed);
         let folder = Arc::new(folder);
-        self.folders.insert(id, folder.clone());
+        if !folder.is_sealed {
+            self.folders.insert(id, folder.clone());
+        }
         Ok(folder)
     }
 
@@ -135,7 +145,7 @@ impl Cache {
         let file = Arc::new(if size > MAX_FILE_BYTES {
             too_large(size as u64)
         } else {
-            manifest::read_sealed(repository.find_blob(id)?.content(), self.age_key.as_deref())
+            manifest::read_sealed(repository.find_blob(id)?.content(), self.keys.as_ref())
         });
         if file.is_sealed {
             // With another key it may be opened the next time.

@@ -138,8 +138,9 @@ fn prune(transaction: &mut Transaction, scope: &Scope, documents: &[&Document], 
              {APPROVE_ANNOTATION}: {commit}"
         ));
     }
-    let is_last =
-        |live: &serde_json::Value| scope.settings.is_some_and(|settings| settings.options.prune_last) || tracking::prune_last(live);
+    let is_last = |live: &serde_json::Value| {
+        scope.settings.is_some_and(|settings| settings.options.prune_last) || tracking::prune_last(live)
+    };
     for key in gone {
         let Some(live) = transaction.current(key).filter(|live| !(scope.holds_last && is_last(live))) else { continue };
         let why = if tracking::prune_disabled(&live) {

@@ -23,7 +23,8 @@ pub(super) fn make(transaction: &mut Transaction, scope: &Scope) -> Vec<SourceEr
         if scope.documents.iter().any(|document| document.key == key) {
             continue;
         }
-        let metadata = settings.filter(|settings| settings.namespace == name).map(|settings| &settings.namespace_metadata);
+        let metadata =
+            settings.filter(|settings| settings.namespace == name).map(|settings| &settings.namespace_metadata);
         if let Err(error) = make_one(transaction, &key, metadata) {
             let message = format!("the namespace {name} cannot be made: {error}");
             errors.push(SourceError { file: key.to_string(), line: 0, message });

@@ -278,7 +278,9 @@ fn uid(world: &World, name: &str) -> Option<Value> {
 #[tokio::test(start_paused = true)]
 async fn what_moves_between_applications_is_never_deleted_whoever_comes_first() {
     let world = World::new().await;
-    let conf = |name: &str| config_map(name, "1").replace(&format!("name: {name}"), &format!("name: {name}\n  namespace: shared"));
+    let conf = |name: &str| {
+        config_map(name, "1").replace(&format!("name: {name}"), &format!("name: {name}\n  namespace: shared"))
+    };
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shared}\n";
     let [a, b, c] = ["a", "b", "c"].map(|name| application(&world, name, &format!("apps/{name}"), "HEAD", POLICY));
     let (one, two, stays) = (conf("one"), conf("two"), conf("stays"));
@@ -324,10 +326,8 @@ async fn what_moves_between_applications_is_never_deleted_whoever_comes_first() 
     drop(syncer);
 
     // An Application that ends leaves what another has taken over.
-    let ends = world.commit(
-        "a ends",
-        &[("root/a.yaml", None), ("apps/a/stays.yaml", None), ("apps/b/stays.yaml", Some(&stays))],
-    );
+    let ends = world
+        .commit("a ends", &[("root/a.yaml", None), ("apps/a/stays.yaml", None), ("apps/b/stays.yaml", Some(&stays))]);
     let before = uid(&world, "stays");
     world.until("a is gone", |w| w.registry.snapshot().find(kinds::APPLICATION, "argocd", "a").is_none()).await;
     world.until("b has it all", |w| child(w, "b").status.sync.revision == ends.to_string()).await;

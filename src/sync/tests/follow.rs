@@ -134,7 +134,11 @@ async fn drift_is_healed_and_attributed() {
     let told = "data.key is \"wrong\", git says \"right\"; written last by ";
     world.until("the drift is recorded", |w| w.conditions().iter().any(|c| c.contains(told))).await;
     let who = format!("{} with {} at 2", kubectl().user, kubectl().manager);
-    assert!(world.conditions().iter().any(|c| c.contains(&who) && c.ends_with("; put back")), "{:?}", world.conditions());
+    assert!(
+        world.conditions().iter().any(|c| c.contains(&who) && c.ends_with("; put back")),
+        "{:?}",
+        world.conditions()
+    );
 
     let key = ObjectKey::new(kinds::DEPLOYMENT, "default", "web");
     world.registry.delete(&kubectl(), &key, &Default::default()).await.unwrap();
@@ -278,4 +282,19 @@ async fn a_change_of_the_status_alone_is_no_drift() {
     let scaled =
         write(Target::from(key), json!({"metadata": {"annotations": {"a": null}}, "spec": {"replicas": 7}})).await;
     assert!(!verified.forgives(document, &scaled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_asks_for_it_does_not_count_in_the_health() {
+    let world = World::new().await;
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec:\n  accessModes: [ReadWriteOnce]\n  \
+                 resources: {requests: {storage: 1Gi}}\n";
+    let first = world.commit("Claim", &[("c.yaml", Some(claim))]);
+    let syncer = world.start().await;
+    settled(&syncer, first).await;
+    world.until("it waits for a volume", |w| w.application().status.health.status == "Progressing").await;
+    let ignored =
+        claim.replace("{name: c}", "{name: c, annotations: {argocd.argoproj.io/ignore-healthcheck: \"true\"}}");
+    world.commit("Never mind", &[("c.yaml", Some(&ignored))]);
+    world.until("nobody minds", |w| w.application().status.health.status == "Healthy").await;
 }

@@ -6,7 +6,11 @@ use crate::cluster::registry::{Patch, Target};
 
 async fn scribble(world: &World, name: &str, patch: Value) {
     let target = Target::new(kinds::CONFIG_MAP, "web", name);
-    world.registry.patch(&Author::controller("eve"), &target, Patch::Merge(patch), WriteOptions::default()).await.unwrap();
+    world
+        .registry
+        .patch(&Author::controller("eve"), &target, Patch::Merge(patch), WriteOptions::default())
+        .await
+        .unwrap();
 }
 
 fn find(world: &World, name: &str) -> Value {
@@ -16,14 +20,16 @@ fn find(world: &World, name: &str) -> Value {
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_replaced_has_nothing_that_git_does_not_say() {
     let world = World::new().await;
-    let policy = "{automated: {prune: true}, syncOptions: [CreateNamespace=true, Replace=true, PrunePropagationPolicy=orphan]}";
+    let policy =
+        "{automated: {prune: true}, syncOptions: [CreateNamespace=true, Replace=true, PrunePropagationPolicy=orphan]}";
     let web = application(&world, "web", "apps/w", "HEAD", policy);
     let with = |name: &str, value: &str, options: &str| {
         let annotation = format!("\n  annotations:\n    argocd.argoproj.io/sync-options: {options}\ndata:");
         config_map(name, value).replace("\ndata:", &annotation)
     };
     let files = |value: &str| {
-        [with("a", value, "Prune=true"), with("b", value, "Replace=false"), with("c", value, "Force=true")].join("---\n")
+        [with("a", value, "Prune=true"), with("b", value, "Replace=false"), with("c", value, "Force=true")]
+            .join("---\n")
     };
     world.commit("Web", &[("root/w.yaml", Some(&web)), ("apps/w/c.yaml", Some(&files("1")))]);
     let _syncer = start(&world).await;
@@ -55,8 +61,12 @@ async fn the_namespace_has_what_the_application_manages_of_it() {
     world.commit("Web", &[("root/w.yaml", Some(&web)), ("apps/w/c.yaml", Some(&config_map("a", "1")))]);
     let _syncer = start(&world).await;
     world.until("it is deployed", |w| child(w, "web").status.sync.status == "Synced").await;
-    let namespace = |w: &World| w.registry.snapshot().find(kinds::NAMESPACE, "", "web").unwrap().value()["metadata"].clone();
-    assert_eq!((&namespace(&world)["labels"]["team"], &namespace(&world)["annotations"]["b"]), (&json!("a"), &json!("c")));
+    let namespace =
+        |w: &World| w.registry.snapshot().find(kinds::NAMESPACE, "", "web").unwrap().value()["metadata"].clone();
+    assert_eq!(
+        (&namespace(&world)["labels"]["team"], &namespace(&world)["annotations"]["b"]),
+        (&json!("a"), &json!("c"))
+    );
     let told = child(&world, "web").status.conditions;
     assert!(told.iter().any(|c| c.message.contains("Validate=false: is not supported")), "{told:?}");
     let next = web.replace("team: a", "team: b");

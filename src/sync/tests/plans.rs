@@ -179,11 +179,14 @@ async fn a_plan_is_carried_out_as_it_was_shown_or_not_at_all() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_says_what_restarts_what_scales_where_pods_go_and_what_finds_no_room() {
     let (world, syncer, _) = deployed().await;
+    // Plans are of the cluster as it is, whatever is committed meanwhile.
+    world.tasks.stop().await;
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
         "status": {"allocatable": {"cpu": "1", "memory": "1Gi", "pods": "10"}}});
     world.registry.create(&Author::controller("test"), kinds::NODE, "", node, WriteOptions::default()).await.unwrap();
     let asks = "        image: web:v1\n        resources: {requests: {cpu: 400m}}";
-    let hungry = deployment("hungry", "web:v1").replace("        image: web:v1", asks).replace("replicas: 2", "replicas: 3");
+    let hungry =
+        deployment("hungry", "web:v1").replace("        image: web:v1", asks).replace("replicas: 2", "replicas: 3");
     let audit = include_str!("../../../policies/no-latest-tag/policy.yaml").replace("[Deny]", "[Audit]");
     world.commit(
         "More",
@@ -201,8 +204,14 @@ async fn a_plan_says_what_restarts_what_scales_where_pods_go_and_what_finds_no_r
     assert!(found.warnings.iter().any(|w| w.contains("which only audits")), "{:?}", found.warnings);
     assert_eq!(found.errors, []);
 
-    world.commit("Only more", &[("web.yaml", Some(&deployment("web", "web:v1").replace("replicas: 2", "replicas: 4"))),
-        ("hungry.yaml", None), ("policy.yaml", None)]);
+    world.commit(
+        "Only more",
+        &[
+            ("web.yaml", Some(&deployment("web", "web:v1").replace("replicas: 2", "replicas: 4"))),
+            ("hungry.yaml", None),
+            ("policy.yaml", None),
+        ],
+    );
     let found = plan(&syncer, &revision("HEAD")).await;
     assert_eq!(found.rollouts[0].text(), "Deployment default/web scales from 2 to 4: 2 pods on n1");
 }

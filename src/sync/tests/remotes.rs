@@ -1,4 +1,5 @@
-//! Following a repository over HTTP, served by `git upload-pack` on this machine: pushes, an outage, hostile answers.
+//! Following a repository over HTTP, served by `git` on this machine: pushes, an outage, hostile answers, notes that are
+//! pushed back.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -32,20 +33,22 @@ async fn serve(State(host): State<Arc<Host>>, headers: HeaderMap, request: Reque
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let lists = request.uri().path().ends_with("/info/refs");
+    let service = if request.uri().to_string().contains("receive-pack") { "receive-pack" } else { "upload-pack" };
     let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
-    let answer = upload_pack(&host.path, lists, body).await;
+    let answer = git(service, &host.path, lists, body).await;
     if lists {
-        let head = b"001e# service=git-upload-pack\n0000".to_vec();
-        let kind = [("content-type", "application/x-git-upload-pack-advertisement")];
+        let head = format!("# service=git-{service}\n");
+        let head = format!("{:04x}{head}0000", head.len() + 4).into_bytes();
+        let kind = [("content-type", format!("application/x-git-{service}-advertisement"))];
         return (kind, [head, answer].concat()).into_response();
     }
     host.packs.fetch_add(1, Ordering::SeqCst);
-    ([("content-type", "application/x-git-upload-pack-result")], answer).into_response()
+    ([("content-type", format!("application/x-git-{service}-result"))], answer).into_response()
 }
 
-async fn upload_pack(path: &Path, lists: bool, input: Bytes) -> Vec<u8> {
+async fn git(service: &str, path: &Path, lists: bool, input: Bytes) -> Vec<u8> {
     let mut command = Command::new("git");
-    command.args(["upload-pack", "--stateless-rpc"]).args(lists.then_some("--advertise-refs")).arg(path);
+    command.args([service, "--stateless-rpc"]).args(lists.then_some("--advertise-refs")).arg(path);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&input).await.unwrap();
@@ -124,4 +127,39 @@ async fn a_force_push_is_followed_and_a_deleted_branch_is_not() {
     syncer.trigger(Trigger::Poll);
     world.until("the branch is missed", |w| w.conditions().iter().any(|c| c.contains("does not exist"))).await;
     assert!(world.find(kinds::CONFIG_MAP, "a").is_some());
+}
+
+#[tokio::test]
+async fn notes_are_pushed_if_asked_and_join_those_of_others() {
+    let world = World::new().await;
+    let first = world.commit("One", &[("conf.yaml", Some(&config_map("conf", "1")))]);
+    let (_host, config) = hosted(&world).await;
+    let syncer = crate::sync::start(world.registry.clone(), config, &world.tasks).await.unwrap();
+    world.until("it is deployed", |w| w.find(kinds::CONFIG_MAP, "conf").is_some()).await;
+    let reference = "refs/notes/windlass";
+    let note = |commit: Oid| -> Option<String> {
+        let note = world.repository.find_note(Some(reference), commit).ok()?;
+        note.message().ok().map(str::to_owned)
+    };
+    for _ in 0..40 {
+        a_moment().await;
+    }
+    assert_eq!(note(first), None, "nobody asked");
+
+    // Somebody else has notes there already.
+    let who = Signature::now("Eve", "eve@example.com").unwrap();
+    world.repository.note(&who, &who, Some(reference), first, "other deployed: elsewhere\n", false).unwrap();
+    let target = crate::cluster::registry::Target::new(kinds::APPLICATION, SYSTEM_NAMESPACE, "shop");
+    let asks = json!({"metadata": {"annotations": {"windlass.dev/push-notes": "true"}}});
+    let patch = crate::cluster::registry::Patch::Merge(asks);
+    world.registry.patch(&Author::controller("ada"), &target, patch, WriteOptions::default()).await.unwrap();
+    world.until("both are there", |_| note(first).is_some_and(|note| note.contains("shop deployed at "))).await;
+    assert!(note(first).unwrap().starts_with("other deployed: elsewhere\n"));
+
+    let second = world.commit("Two", &[("conf.yaml", Some(&config_map("conf", "2")))]);
+    world.repository.note(&who, &who, Some(reference), first, "other deployed: again\n", true).unwrap();
+    syncer.trigger(Trigger::Poll);
+    world.until("the next one is noted", |_| note(second).is_some_and(|note| note.contains("shop deployed"))).await;
+    let joined = note(first).unwrap();
+    assert!(joined.contains("shop deployed") && joined.contains("other deployed: again"), "{joined}");
 }

@@ -37,6 +37,27 @@ async fn an_encrypted_secret_is_opened_in_memory_and_shown_nowhere() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_key_may_be_in_a_secret_of_windlass_and_may_come_later() {
+    let world = World::new().await;
+    let identity = age::x25519::Identity::generate();
+    let text = encrypted(&identity, "db", "canary-4711");
+    let first = world.commit("Secret", &[("deep/er/db.yaml", Some(&text))]);
+    let syncer = world.start().await;
+    assert!(settled(&syncer, first).await.errors[0].contains("windlass.dev/secret-type: sops-age"));
+    let key = identity.to_string();
+    let key = format!("# a comment\n{}\n", age::secrecy::ExposeSecret::expose_secret(&key));
+    let secret = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "sops-age", "labels": {"windlass.dev/secret-type": "sops-age"}},
+        "data": {"age.agekey": encode(&key)}});
+    let author = Author::controller("test");
+    world.registry.create(&author, kinds::SECRET, SYSTEM_NAMESPACE, secret, WriteOptions::default()).await.unwrap();
+    let target = Target::new(kinds::APPLICATION, SYSTEM_NAMESPACE, "shop");
+    let refresh = Patch::Merge(json!({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}));
+    world.registry.patch(&author, &target, refresh, WriteOptions::default()).await.unwrap();
+    world.until("the secret is opened", |w| w.find(kinds::SECRET, "db").is_some()).await;
+}
+
 fn encode(text: &str) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(text)
@@ -65,7 +86,7 @@ async fn credentials_are_found_by_url_and_by_the_longest_prefix() {
         ("https://h/other/x", "all"),
         ("https://elsewhere/x", ""),
     ] {
-        assert_eq!(credentials::find(&live, &url.parse().unwrap()).username, user, "{url}");
+        assert_eq!(credentials::find(&live, &url.parse().unwrap(), credentials::Purpose::Read).username, user, "{url}");
     }
 }
 

@@ -8,11 +8,11 @@ fn annotated(manifest: &str, annotations: &str) -> String {
     manifest.replacen("metadata:\n", &format!("metadata:\n  annotations: {{{annotations}}}\n"), 1)
 }
 
-fn waved(manifest: &str, wave: i64) -> String {
+pub fn waved(manifest: &str, wave: i64) -> String {
     annotated(manifest, &format!("argocd.argoproj.io/sync-wave: '{wave}'"))
 }
 
-fn job(name: &str, hook: &str, more: &str) -> String {
+pub fn job(name: &str, hook: &str, more: &str) -> String {
     annotated(
         &format!(
             "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {name}\nspec:\n  template:\n    spec:\n      \
@@ -30,7 +30,7 @@ impl World {
     }
 
     /// As the Deployment controller would, once all pods are ready.
-    async fn make_healthy(&self, name: &str) {
+    pub async fn make_healthy(&self, name: &str) {
         let generation = self.find(kinds::DEPLOYMENT, name).unwrap()["metadata"]["generation"].clone();
         let status = json!({"observedGeneration": generation, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2,
             "availableReplicas": 2, "conditions": null});
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// As the Job controller would.
-    async fn end_job(&self, name: &str, how: &str) {
+    pub async fn end_job(&self, name: &str, how: &str) {
         let time = "2026-01-01T00:00:00Z";
         let criteria = if how == "Complete" { "SuccessCriteriaMet" } else { "FailureTarget" };
         let condition =
@@ -70,7 +70,7 @@ impl World {
         phase == "Running" && message.starts_with("waiting for ") && message.contains(what)
     }
 
-    fn has_succeeded(&self, commit: Oid) -> bool {
+    pub fn has_succeeded(&self, commit: Oid) -> bool {
         let OperationState { phase, sync_result, .. } = self.operation();
         phase == "Succeeded" && sync_result.is_some_and(|result| result.revision == commit.to_string())
     }

@@ -48,7 +48,7 @@ impl Opened {
             watch.inspect_err(|error| tracing::warn!(%error, "commits are noticed by polling only")).ok()
         });
         Ok(Self {
-            reader: Mutex::new(Reader::new(mirror, Some(&options.age_key))),
+            reader: Mutex::new(Reader::new(mirror, Some(options.keys.clone()))),
             scout: Mutex::new(scout),
             remote,
             _watch: watch,

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::repository::Upstream;
-use crate::sync::credentials::Access;
+use crate::sync::credentials::{Access, Purpose};
 use crate::sync::mirror::RepoLocation;
+use crate::sync::render::AgeKeys;
 use crate::sync::tool::Tools;
 use crate::sync::trigger::Trigger;
 use crate::tasks::Tasks;
 
 /// Looks credentials up, as the cluster has them now.
-pub type FindAccess = Arc<dyn Fn(&RepoLocation) -> Access + Send + Sync>;
+pub type FindAccess = Arc<dyn Fn(&RepoLocation, Purpose) -> Access + Send + Sync>;
 
 #[derive(Clone)]
 pub struct PoolOptions {
@@ -24,7 +25,7 @@ pub struct PoolOptions {
     pub access: FindAccess,
     pub tools: Tools,
     /// Opens files that SOPS encrypted.
-    pub age_key: PathBuf,
+    pub keys: AgeKeys,
 }
 
 pub struct Pool {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use git2::Oid;
+use git2::{Oid, Repository};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -15,7 +15,7 @@ use super::opened::{OpenError, Opened};
 use super::pool::PoolOptions;
 use crate::object::ObjectKey;
 use crate::sync::blocking::blocking;
-use crate::sync::credentials::Access;
+use crate::sync::credentials::{Access, Purpose};
 use crate::sync::mirror::{FetchError, Mirror, MirrorError, RepoLocation};
 use crate::sync::trigger::{Trigger, jittered};
 
@@ -113,7 +113,7 @@ impl Upstream {
     }
 
     fn access(&self) -> Access {
-        (self.options.access)(&self.location)
+        (self.options.access)(&self.location, Purpose::Read)
     }
 
     /// The branch that a remote's HEAD names, or that is checked out. Blocking.
@@ -248,6 +248,45 @@ impl Upstream {
         match &self.opened()?.remote {
             Some(remote) => Ok(remote.fetch_spec(&spec, &self.access(), &self.options.tools)?),
             None => Ok(()),
+        }
+    }
+
+    /// Gives a remote what the copy's `reference` is at. Where the remote has gone another way meanwhile, `join` is given the
+    /// repository and the remote's tip, and is to make the reference follow it. Blocking.
+    ///
+    /// # Errors
+    /// When the remote cannot be reached or refuses.
+    pub fn push(
+        &self,
+        reference: &str,
+        join: impl Fn(&Repository, Oid) -> Result<(), git2::Error>,
+    ) -> Result<(), OpenError> {
+        let opened = self.opened()?;
+        let Some(remote) = &opened.remote else { return Ok(()) };
+        let access = (self.options.access)(&self.location, Purpose::Write);
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            let theirs = remote.tip(reference, &access, &self.options.tools)?;
+            let ours = opened.scout().repository().refname_to_id(reference).ok();
+            if ours.is_none() || ours == theirs {
+                return Ok(());
+            }
+            if let Some(theirs) = theirs {
+                let here = "refs/windlass/theirs";
+                remote.fetch_spec(&format!("+{reference}:{here}"), &access, &self.options.tools)?;
+                let scout = opened.scout();
+                let repository = scout.repository();
+                let follows = ours.is_some_and(|ours| repository.graph_descendant_of(ours, theirs).unwrap_or_default());
+                if !follows {
+                    join(repository, theirs).map_err(|source| scout.failed(source))?;
+                }
+            }
+            match remote.push(reference, &access, &self.options.tools) {
+                // Somebody else was faster.
+                Err(_) if tries > 0 => {}
+                pushed => return Ok(pushed?),
+            }
         }
     }
 
