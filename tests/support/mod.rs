@@ -75,6 +75,8 @@ pub struct Windlass {
     pub url: String,
     /// As the ready line says.
     pub ready_ms: u64,
+    /// Lines of its standard output and error.
+    said: [mpsc::Receiver<String>; 2],
 }
 
 impl Windlass {
@@ -91,7 +93,11 @@ impl Windlass {
 
     /// Starts `windlass up` on a free port and waits until it says that it is ready.
     pub fn up(repo: &Path, data_dir: &Path, args: &[&str]) -> Self {
-        let mut command = Self::command();
+        Self::up_from(Self::command(), repo, data_dir, args)
+    }
+
+    /// As [`Windlass::up`], of a command with an environment of its own.
+    pub fn up_from(mut command: Command, repo: &Path, data_dir: &Path, args: &[&str]) -> Self {
         command.arg("up").arg("--repo").arg(repo).arg("--data-dir").arg(data_dir);
         command.args(["--listen", "127.0.0.1:0"]).args(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -104,7 +110,12 @@ impl Windlass {
         let words: Vec<&str> = ready.split_whitespace().collect();
         let ["ready", url, "in", ms, "ms"] = words[..] else { panic!("not a ready line: {ready:?}") };
         let (url, ready_ms) = (url.to_owned(), ms.parse().unwrap());
-        Self { child, data_dir: data_dir.to_owned(), url, ready_ms }
+        Self { child, data_dir: data_dir.to_owned(), url, ready_ms, said: [lines, errors] }
+    }
+
+    /// What it has written since it was asked last.
+    pub fn said(&self) -> Vec<String> {
+        self.said.iter().flat_map(mpsc::Receiver::try_iter).collect()
     }
 
     pub fn pid(&self) -> u32 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::config::{self, Config};
+use super::hidden;
 use super::locate;
 use super::manifest::{self, File, Manifest};
 use super::tree::{Entry, Folder};
@@ -108,7 +109,11 @@ impl Document {
     }
 
     pub fn error(&self, message: impl Into<String>) -> SourceError {
-        SourceError { file: self.file.to_string(), line: self.line, message: message.into() }
+        let mut message = message.into();
+        if self.key.kind == kinds::SECRET {
+            message = hidden::hide(self.object(), &message);
+        }
+        SourceError { file: self.file.to_string(), line: self.line, message }
     }
 }
 

@@ -4,6 +4,7 @@
 mod assemble;
 mod config;
 mod folder;
+mod hidden;
 mod locate;
 mod manifest;
 mod sops;
