@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::stage::{self, Scope, Staged};
 use super::status::{self, Refused};
 use super::trigger::Trigger;
-use super::upstream::{OpenError, Position};
+use super::upstream::OpenError;
 use super::waves::{self, Advance, Work};
 use super::worker::Worker;
 use super::{application, tracking};
@@ -73,8 +73,10 @@ impl Worker {
     pub(super) async fn read(&mut self, trigger: Trigger) {
         let Some(settings) = self.settings.clone() else { return };
         let started = self.shared.registry.clock().now();
-        if self.current.is_none() {
-            self.adopt(&settings, started).await;
+        if self.current.is_none()
+            && let Some(desired) = self.adopt(&settings, started).await
+        {
+            return self.follow(desired, &settings, &trigger, started).await;
         }
         let unless = self.settled.clone().filter(|_| !trigger.is_forced());
         match self.desired(&settings, At::Tips { unless }).await {
@@ -97,53 +99,6 @@ impl Worker {
         if self.write_status(|old, now| status::unreadable(old, why, now)).await {
             self.note(&[Note::warning("RepositoryUnreadable", why)]).await;
         }
-    }
-
-    /// After a start: takes up the commit that the Application says is deployed, which need not be the newest.
-    async fn adopt(&mut self, settings: &Arc<Settings>, started: Timestamp) {
-        let Ok(application) = application::read(&self.shared.registry, &self.key) else { return };
-        self.status = application.status.clone();
-        self.gates.extend(waves::unfinished(self.shared.registry.snapshot().kinds(), &self.status));
-        let operation = application.status.operation_state.as_ref();
-        let is_under_way = operation.is_some_and(|operation| operation.phase == "Running");
-        let Some(last) = application.status.history.last() else { return };
-        let revisions = if last.revisions.is_empty() { std::slice::from_ref(&last.revision) } else { &last.revisions };
-        let Ok(commits) = revisions.iter().map(|id| id.parse()).collect::<Result<Vec<Oid>, _>>() else { return };
-        if commits.len() != self.sources.len() {
-            return;
-        }
-        match self.desired(settings, At::Commits(commits.clone())).await {
-            // The usual case: nothing of it was pushed meanwhile, and the look at the tips does it all.
-            Ok(Some(desired)) if self.is_at_tips(&desired).await => {}
-            // A sync was between two of its steps: what it has done stays, what it has not is as this commit says.
-            Ok(Some(desired)) if is_under_way => {
-                let left = desired.rendered.documents.iter().map(|document| &document.key);
-                let left = left.filter(|key| !self.gates.contains(*key)).cloned().collect::<Vec<_>>();
-                self.take_up_part(&desired, &left.iter().collect(), &[]);
-            }
-            Ok(Some(desired)) if desired.rendered.errors.is_empty() => {
-                if let Err(failure) = self.deploy(&desired, settings, &Trigger::Start, started).await {
-                    let reason = failure.summary();
-                    tracing::warn!(commit = %desired.commit().id, reason, "the deployed commit cannot be verified");
-                }
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the deployed commit is not in the repository any more"),
-        }
-    }
-
-    /// Whether the newest commits declare the same. They are no release then: the one that is deployed is.
-    async fn is_at_tips(&mut self, desired: &Desired) -> bool {
-        let (sources, positions) = (self.sources.clone(), desired.positions.clone());
-        let tip = move || {
-            let now = sources.iter().map(|source| source.upstream.position(&source.follower));
-            let now = now.collect::<Result<Vec<_>, _>>().ok()?;
-            let contents = |positions: &[Position]| positions.iter().map(|at| at.content).collect::<Vec<_>>();
-            let tip = now.first().map(|first| first.commit);
-            tip.filter(|_| contents(&now) == contents(&positions))
-        };
-        self.unmoved = blocking(tip).await;
-        self.unmoved.is_some()
     }
 
     pub(super) async fn desired(&self, settings: &Arc<Settings>, at: At) -> Result<Option<Desired>, OpenError> {
@@ -250,7 +205,7 @@ impl Worker {
     }
 
     /// Stages what is desired and stores it. Gives the number of objects that changed; `None` while a step waits.
-    async fn deploy(
+    pub(super) async fn deploy(
         &mut self,
         desired: &Desired,
         settings: &Arc<Settings>,
@@ -493,7 +448,7 @@ fn plan_asked_for(application: &Application) -> Option<&str> {
 }
 
 impl Failure {
-    fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         match self {
             Self::Commit(_, errors) | Self::Cluster(errors) => {
                 errors.first().map(ToString::to_string).unwrap_or_default()

@@ -55,6 +55,20 @@ impl Desired {
         Self { rendered: Arc::new(rendered), ..self.clone() }
     }
 
+    /// The same at the newest commits of the sources, if these declare no more and no less. Blocking.
+    pub fn same_at_tips(&self, sources: &[Followed]) -> Option<Self> {
+        let now = positions(sources, &At::Tips { unless: None }).ok()?;
+        if now.iter().zip(&self.positions).any(|(now, before)| now.content != before.content) {
+            return None;
+        }
+        let at = |((source, position), reading): ((&Followed, &Position), &Reading)| {
+            let commit = source.upstream.opened().ok()?.scout().commit(position.commit).ok()?;
+            Some(reading.at(commit))
+        };
+        let readings = sources.iter().zip(&now).zip(self.readings.iter()).map(at).collect::<Option<_>>()?;
+        Some(Self { rendered: self.rendered.clone(), readings, positions: now })
+    }
+
     /// Finds the kinds in the cluster that the sources do not define themselves.
     pub fn resolve(&mut self, cluster: &Kinds) {
         if self.rendered.has_strangers() {

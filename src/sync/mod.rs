@@ -23,6 +23,7 @@ mod syncer;
 mod upstream;
 mod watching;
 
+mod adopt;
 mod cascade;
 mod deploy;
 mod desired;

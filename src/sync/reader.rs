@@ -58,6 +58,11 @@ impl Reading {
     fn new(commit: Commit, rendered: Rendered) -> Self {
         Self { commit, rendered: Arc::new(rendered), _folder: None }
     }
+
+    /// The same of another commit, which declares the same.
+    pub fn at(&self, commit: Commit) -> Self {
+        Self { commit, ..self.clone() }
+    }
 }
 
 /// What the repository at or around `path` declares below its folder `below` at a revision, with its commit.

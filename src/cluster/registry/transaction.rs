@@ -202,11 +202,11 @@ impl Transaction {
         self.step_taken(Step { key, kind, before, after: Some(after) });
     }
 
-    /// The object is as it is to be: nothing is asked of anybody, and nothing is written.
-    pub fn keep(&mut self, key: &ObjectKey) {
+    /// The object is as it is to be, which is `current`: nothing is asked of anybody, and nothing is written.
+    pub fn keep(&mut self, key: &ObjectKey, current: Value) {
         if let Some(before) = self.base.get(key).filter(|_| !self.pending.contains_key(key)) {
-            let (before, after) = (before.clone(), before.value());
-            self.step_taken(Step { key: key.clone(), kind: StepKind::Keep, before: Some(before), after: Some(after) });
+            let (key, before, after) = (key.clone(), Some(before.clone()), Some(current));
+            self.step_taken(Step { key, kind: StepKind::Keep, before, after });
         }
     }
 

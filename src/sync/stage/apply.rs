@@ -14,20 +14,26 @@ use crate::sync::render::Document;
 use crate::sync::settings::{Settings, SyncOptions};
 use crate::sync::{outcome, tracking};
 
-/// Whether the object is plainly as the document says. After a start, nearly all are.
-pub(super) fn is_in_place(transaction: &Transaction, scope: &Scope, document: &Document) -> bool {
+/// The object, if it is plainly as the document says. After a start, nearly all are.
+pub(super) fn in_place(transaction: &Transaction, scope: &Scope, document: &Document) -> Option<Value> {
     let key = &document.key;
     let is_ignored = scope.settings.is_some_and(|settings| settings.ignored.concerns(key));
     if is_ignored || transaction.step(key).is_some() {
-        return false;
+        return None;
     }
-    let Some(live) = transaction.current(key) else { return false };
+    let live = transaction.current(key)?;
     let cause = live["metadata"]["annotations"][CHANGE_CAUSE].as_str().filter(|_| has_cause(document));
-    let mut object = desired(scope.application, document, cause);
-    if let Some(config) = config_of(transaction, scope, document, Some(&live)) {
+    let config = config_of(transaction, scope, document, Some(&live));
+    let object = configured(desired(scope.application, document, cause), config.as_deref());
+    unchanged::is_applied(transaction.kinds().describe(key.kind), &live, &object, MANAGER).then_some(live)
+}
+
+/// The workload with the fingerprint of what its pods read.
+fn configured(mut object: Value, config: Option<&str>) -> Value {
+    if let Some(config) = config {
         object["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION] = json!(config);
     }
-    unchanged::is_applied(transaction.kinds().describe(key.kind), &live, &object, MANAGER)
+    object
 }
 
 /// Whether the object says which commit changed it, and the document does not say otherwise.
@@ -78,10 +84,7 @@ fn apply_declared(
     let key = &document.key;
     let config = config_of(transaction, scope, document, live);
     let desired = |cause: Option<&str>| {
-        let mut object = desired(scope.application, document, cause);
-        if let Some(config) = &config {
-            object["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION] = json!(config);
-        }
+        let mut object = configured(desired(scope.application, document, cause), config.as_deref());
         adjust(&mut object);
         object
     };
@@ -172,11 +175,9 @@ fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) ->
     }
     let Some(applied) = transaction.current(key) else { return Ok(()) };
     let cause = applied["metadata"]["annotations"][CHANGE_CAUSE].as_str().filter(|_| has_cause(document));
-    let mut object = desired(scope.application, document, cause);
-    let config = &applied["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION];
-    if document.config().is_some() && !config.is_null() {
-        object["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION] = config.clone();
-    }
+    let config = applied["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION].as_str();
+    let config = config.filter(|_| document.config().is_some());
+    let object = configured(desired(scope.application, document, cause), config);
     if asks("Force", |options| options.force) {
         return recreate(transaction, key, object);
     }

@@ -100,8 +100,8 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
         if scope.verified.is_some_and(|verified| verified.holds(document, live)) {
             continue;
         }
-        if apply::is_in_place(transaction, &scope, document) {
-            transaction.keep(&document.key);
+        if let Some(current) = apply::in_place(transaction, &scope, document) {
+            transaction.keep(&document.key, current);
             continue;
         }
         let unknown = unknown_fields(transaction.kinds(), document);

@@ -2,13 +2,14 @@
 
 mod applications;
 mod bad_input;
-mod bench;
+
 mod config;
 mod crashes;
 mod custom;
 mod follow;
 mod options;
 mod plans;
+mod proportion;
 mod pruning;
 mod records;
 mod remotes;
