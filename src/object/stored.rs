@@ -63,6 +63,15 @@ impl Object {
         let _ = self.typed.set(decoded.clone());
         Ok(decoded)
     }
+
+    /// The object, or a part of it, as `T`; decoded at each call and kept by nobody but the caller: for what is large and
+    /// rarely asked for.
+    ///
+    /// # Errors
+    /// When the JSON does not decode as `T`.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.json)
+    }
 }
 
 impl fmt::Debug for Object {

@@ -17,8 +17,8 @@ impl Worker {
     /// is the usual case, gives what that is: following it does it all.
     pub(super) async fn adopt(&mut self, settings: &Arc<Settings>, started: Timestamp) -> Option<Desired> {
         let application = application::read(&self.shared.registry, &self.key).ok()?;
-        self.status = application.status.clone();
-        self.gates.extend(waves::unfinished(self.shared.registry.snapshot().kinds(), &self.status));
+        self.keep_status(&application.status);
+        self.gates.extend(waves::unfinished(self.shared.registry.snapshot().kinds(), &application.status));
         let operation = application.status.operation_state.as_ref();
         let is_under_way = operation.is_some_and(|operation| operation.phase == "Running");
         let last = application.status.history.last()?;

@@ -1,6 +1,8 @@
 //! Application objects: reads them, writes their status, and makes sure that the one of the repository that `windlass
 //! up` follows exists. A status is the syncer's memory, so it is only ever written together with what it tells of.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::settings::{DESTINATION, THIS_SERVER};
@@ -56,8 +58,8 @@ pub async fn ensure(
 ///
 /// # Errors
 /// `NotFound`, or when it does not decode.
-pub fn read(registry: &Registry, key: &ObjectKey) -> Result<std::sync::Arc<Application>, ApiError> {
-    registry.get(key)?.typed::<Application>().map_err(ApiError::internal)
+pub fn read(registry: &Registry, key: &ObjectKey) -> Result<Arc<Application>, ApiError> {
+    registry.get(key)?.decode().map(Arc::new).map_err(ApiError::internal)
 }
 
 /// Adds the new status to the transaction; nothing is written when it is the old one.

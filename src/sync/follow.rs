@@ -68,7 +68,7 @@ impl Worker {
             Ok(settings) => {
                 self.subscribe(&settings);
                 self.settings = Some(Arc::new(settings));
-                self.status = application.status.clone();
+                self.keep_status(&application.status);
                 self.watch_inventory(&application.status);
                 let first = self.first.take().unwrap_or(Trigger::Application);
                 // What is here already is deployed even while a remote is down; what a fetch brings comes after.

@@ -127,7 +127,7 @@ impl Worker {
             if let Ok(old) = application::read(&self.shared.registry, &self.key) {
                 let next = status::drifted(&old.status, &findings, self.shared.registry.clock().now());
                 if application::set_status(&mut transaction, &self.key, &next).is_ok() {
-                    self.status = next;
+                    self.keep_status(&next);
                 }
             }
             match transaction.commit().await {
@@ -213,7 +213,7 @@ impl Worker {
             let now = self.shared.registry.clock().now();
             let next = next(&application.status, now);
             if next == application.status {
-                self.status = next;
+                self.keep_status(&next);
                 return false;
             }
             let mut transaction = self.shared.registry.begin(&stage::author(None));
@@ -224,7 +224,7 @@ impl Worker {
             match transaction.commit().await {
                 Ok(written) => {
                     self.wrote(&written);
-                    self.status = next;
+                    self.keep_status(&next);
                     return true;
                 }
                 Err(error) => tracing::debug!(%error, "the Application's status was written by somebody else"),

@@ -131,7 +131,7 @@ impl Worker {
         let kept = waves::kept(&transaction);
         let written = transaction.commit().await?;
         self.wrote(&written);
-        self.status = next;
+        self.keep_status(&next);
         self.take_up(desired);
         self.remember(&written, kept);
         self.gates.clear();

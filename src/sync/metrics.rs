@@ -10,10 +10,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as Catalogue;
+use serde::Deserialize;
 
 use super::mirror::scrub;
 use crate::cluster::registry::Registry;
-use crate::object::application::Application;
+use crate::object::application::{ApplicationSpec, HealthStatus, SyncStatus};
 use crate::object::{ObjectKey, kinds};
 
 /// Clones are one.
@@ -91,7 +92,7 @@ impl Collector for Applications {
         let snapshot = self.0.snapshot();
         let infos: Family<Info, Gauge> = Family::default();
         for object in snapshot.list(kinds::APPLICATION, "") {
-            if let Ok(application) = object.typed::<Application>() {
+            if let Ok(application) = object.decode::<Counted>() {
                 infos.get_or_create(&info(&object.key, &application)).set(1);
             }
         }
@@ -100,8 +101,23 @@ impl Collector for Applications {
     }
 }
 
-fn info(key: &ObjectKey, application: &Application) -> Info {
-    let Application { spec, status, .. } = application;
+/// An Application without the objects that it lists.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counted {
+    spec: ApplicationSpec,
+    status: CountedStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct CountedStatus {
+    sync: SyncStatus,
+    health: HealthStatus,
+}
+
+fn info(key: &ObjectKey, application: &Counted) -> Info {
+    let Counted { spec, status } = application;
     let or_unknown = |text: &str| if text.is_empty() { "Unknown" } else { text }.to_owned();
     let automated = spec.sync_policy.automated.as_ref();
     Info {

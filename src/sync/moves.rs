@@ -96,7 +96,7 @@ impl Search<'_> {
 }
 
 fn spec_of(object: &Arc<crate::object::Object>) -> Option<ApplicationSpec> {
-    Some(object.typed::<Application>().ok()?.spec.clone())
+    Some(object.decode::<Application>().ok()?.spec)
 }
 
 fn new_applications(documents: &[Document]) -> Vec<(ObjectKey, ApplicationSpec)> {

@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde_json::Value;
-
 use super::desired::Desired;
 use super::render::Document;
 use super::stage::Staged;
-use super::tracking;
 use crate::cluster::registry::{Step, StepKind, Transaction};
 use crate::diff::changes;
 use crate::object::ObjectKey;
@@ -37,7 +34,7 @@ pub fn entries(documents: &[Document], staged: &Staged, differs: impl Fn(&Object
         key: document.key.clone(),
         is_synced: !differs(&document.key),
         requires_pruning: false,
-        sync_wave: tracking::sync_wave(document.object()),
+        sync_wave: document.facts().wave,
         is_hook: false,
     });
     let left = staged.left.iter().map(|left| Entry::extraneous(&left.key, left.is_ignored));
@@ -105,15 +102,7 @@ pub fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult
 
 /// The images that the manifests name, each once.
 pub fn images(documents: &[Document]) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    for document in documents {
-        let spec = &document.object()["spec"];
-        for pod in [spec, &spec["template"]["spec"], &spec["jobTemplate"]["spec"]["template"]["spec"]] {
-            for list in ["initContainers", "containers"] {
-                let containers = pod[list].as_array().into_iter().flatten();
-                found.extend(containers.filter_map(|container: &Value| container["image"].as_str()));
-            }
-        }
-    }
+    let named = documents.iter().flat_map(|document| document.facts().images.iter());
+    let found: BTreeSet<&str> = named.map(|image| &**image).collect();
     found.into_iter().map(str::to_owned).collect()
 }

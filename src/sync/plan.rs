@@ -135,7 +135,8 @@ fn planned_hooks(hooks: &[(Hook, Document)]) -> Vec<PlannedHook> {
     let planned = hooks.iter().filter_map(|(hook, document)| {
         let phases: Vec<&Phase> = hook.phases.iter().filter(runs).collect();
         let first = **phases.first()?;
-        let metadata = &document.object()["metadata"];
+        let object = document.object();
+        let metadata = &object["metadata"];
         let generated = || format!("{}*", metadata["generateName"].as_str().unwrap_or_default());
         let hook = PlannedHook {
             phase: phases.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),

@@ -46,11 +46,7 @@ impl PlanRequest {
 }
 
 fn post(rendered: &Rendered) -> Vec<PostedDocument> {
-    let posted = |(object, file, line): (&Value, &str, u32)| PostedDocument {
-        object: object.clone(),
-        file: file.to_owned(),
-        line,
-    };
+    let posted = |(object, file, line): (Value, &str, u32)| PostedDocument { object, file: file.to_owned(), line };
     rendered.objects().map(posted).collect()
 }
 

@@ -79,11 +79,11 @@ async fn review(shared: &Arc<Shared>, client: &Client, request: &PullRequest) ->
     let concerned: Vec<(ObjectKey, Arc<Application>, RepoLocation)> = snapshot
         .list(kinds::APPLICATION, "")
         .filter_map(|object| {
-            let application = object.typed::<Application>().ok()?;
+            let application: Application = object.decode().ok()?;
             let source = application.spec.all_sources().first()?;
             let location: RepoLocation = source.repo_url.parse().ok()?;
             let is_meant = urls.iter().any(|url| url.place() == location.place());
-            is_meant.then(|| (object.key.clone(), application.clone(), location))
+            is_meant.then(|| (object.key.clone(), Arc::new(application), location))
         })
         .collect();
     let Some((_, _, location)) = concerned.first() else { return Ok(()) };

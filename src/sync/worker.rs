@@ -306,6 +306,13 @@ impl Worker {
         events::tell(&self.shared.registry, &self.key, notes).await;
     }
 
+    /// Keeps the status of the repository's own Application, which is given back to it should somebody delete it.
+    pub(super) fn keep_status(&mut self, status: &ApplicationStatus) {
+        if self.is_root() {
+            self.status.clone_from(status);
+        }
+    }
+
     /// Makes the repository's own Application again, with the status that it had.
     pub(super) async fn restore_application(&self) -> Result<(), ApiError> {
         let Shared { registry, config, branch, .. } = &*self.shared;

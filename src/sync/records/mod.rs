@@ -116,7 +116,7 @@ impl Recorder {
         let due: Vec<ObjectKey> = self.due.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         self.due.retain(|_, at| *at > now);
         let snapshot = self.shared.registry.snapshot();
-        let read = due.iter().filter_map(|key| Some((key, snapshot.get(key)?.typed::<Application>().ok()?)));
+        let read = due.iter().filter_map(|key| Some((key, Arc::new(snapshot.get(key)?.decode::<Application>().ok()?))));
         let outcomes: Vec<(Outcome, Arc<Application>)> =
             read.filter_map(|(key, application)| Some((Outcome::of(key, &application)?, application))).collect();
         let unpushed = self.write_notes(outcomes.iter().map(|(outcome, _)| outcome)).await;
@@ -240,7 +240,7 @@ impl Recorder {
 
 fn told_same(before: &Arc<crate::object::Object>, now: &Arc<crate::object::Object>) -> bool {
     let of = |object: &crate::object::Object| {
-        let application = object.typed::<Application>().ok()?;
+        let application = object.decode::<Application>().ok()?;
         Outcome::of(&object.key, &application)
     };
     match (of(before), of(now)) {

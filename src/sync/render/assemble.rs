@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::config::{self, Config};
+use super::facts::Facts;
 use super::hidden;
 use super::locate;
 use super::manifest::{self, File, Manifest};
@@ -72,13 +73,13 @@ impl Stranger {
     }
 
     fn error(&self) -> SourceError {
-        let Manifest { object, line, .. } = self.manifest();
-        SourceError { file: self.file.to_string(), line: *line, message: manifest::unknown_kind(object) }
+        let found = self.manifest();
+        SourceError { file: self.file.to_string(), line: found.line, message: manifest::unknown_kind(&found.object()) }
     }
 
     fn kind(&self, kinds: &Kinds) -> Option<&'static Kind> {
-        let object = &self.manifest().object;
-        kinds.by_manifest(manifest::text(object, "apiVersion"), manifest::text(object, "kind"))
+        let object = self.manifest().object();
+        kinds.by_manifest(manifest::text(&object, "apiVersion"), manifest::text(&object, "kind"))
     }
 }
 
@@ -90,9 +91,13 @@ impl Document {
         Self { key, file: file.clone(), line: found.line, source: source.clone(), index, config: None }
     }
 
-    /// The object as the file has it.
-    pub fn object(&self) -> &Value {
-        &self.source.manifests[self.index].object
+    /// The object as the file has it, read anew by each call.
+    pub fn object(&self) -> Value {
+        self.source.manifests[self.index].object()
+    }
+
+    pub fn facts(&self) -> &Facts {
+        &self.source.manifests[self.index].facts
     }
 
     /// The configuration that is declared beside a workload and that its pods read.
@@ -111,7 +116,7 @@ impl Document {
     pub fn error(&self, message: impl Into<String>) -> SourceError {
         let mut message = message.into();
         if self.key.kind == kinds::SECRET {
-            message = hidden::hide(self.object(), &message);
+            message = hidden::hide(&self.object(), &message);
         }
         SourceError { file: self.file.to_string(), line: self.line, message }
     }
@@ -162,11 +167,11 @@ impl Rendered {
     }
 
     /// All objects with the file and line of each, hooks and those of unknown kinds too.
-    pub fn objects(&self) -> impl Iterator<Item = (&Value, &str, u32)> {
+    pub fn objects(&self) -> impl Iterator<Item = (Value, &str, u32)> {
         let known = self.documents.iter().chain(self.hooks.iter().map(|(_, hook)| hook));
         let known = known.map(|document| (document.object(), &*document.file, document.line));
         let strangers = self.strangers.iter().map(|stranger| (stranger, stranger.manifest()));
-        known.chain(strangers.map(|(stranger, found)| (&found.object, &*stranger.file, found.line)))
+        known.chain(strangers.map(|(stranger, found)| (found.object(), &*stranger.file, found.line)))
     }
 
     /// Whether there are objects whose kind a cluster may know.
@@ -187,13 +192,13 @@ impl Rendered {
     fn part_hooks(&mut self) {
         let mut hooks = Vec::new();
         let mut errors = Vec::new();
-        self.documents.retain(|document| match hook(document.object()) {
-            Ok(None) => true,
-            Ok(Some(hook)) => {
+        self.documents.retain(|document| match document.facts().may_be_hook.then(|| hook(&document.object())) {
+            None | Some(Ok(None)) => true,
+            Some(Ok(Some(hook))) => {
                 hooks.push((hook, document.clone()));
                 false
             }
-            Err(why) => {
+            Some(Err(why)) => {
                 errors.push(document.error(format!("{}: {why}", document.key)));
                 false
             }
@@ -222,7 +227,7 @@ impl Rendered {
         let is_definition = |document: &&Document| document.key.kind == kinds::CUSTOM_RESOURCE_DEFINITION;
         for definition in self.documents.iter().filter(is_definition) {
             // The registry refuses a definition that there is no room for.
-            let _ = kinds.declare(definition.object());
+            let _ = kinds.declare(&definition.object());
         }
         let mut settled = HashSet::new();
         for stranger in std::mem::take(&mut self.strangers) {

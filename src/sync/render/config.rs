@@ -27,7 +27,7 @@ pub struct Config {
 pub fn of(documents: &[Document]) -> Vec<(usize, Config)> {
     let mut config: HashMap<&ObjectKey, (&Document, Option<Digest>)> = HashMap::new();
     for document in documents {
-        if [kinds::CONFIG_MAP, kinds::SECRET].contains(&document.key.kind) && !opts_out(document.object()) {
+        if [kinds::CONFIG_MAP, kinds::SECRET].contains(&document.key.kind) && !document.facts().opts_out {
             config.insert(&document.key, (document, None));
         }
     }
@@ -37,13 +37,13 @@ pub fn of(documents: &[Document]) -> Vec<(usize, Config)> {
     let mut found = Vec::new();
     for (place, document) in documents.iter().enumerate() {
         let rolls = [kinds::DEPLOYMENT, kinds::STATEFUL_SET, kinds::DAEMON_SET].contains(&document.key.kind);
-        if !rolls || opts_out(document.object()) {
+        if !rolls || document.facts().opts_out {
             continue;
         }
         let mut whole = Context::new(&SHA256);
         let mut read = Vec::new();
-        for (kind, name) in read_by(&document.object()["spec"]["template"]["spec"]) {
-            let key = ObjectKey::new(kind, document.key.namespace.as_str(), name);
+        for (kind, name) in &document.facts().reads {
+            let key = ObjectKey::new(kind, document.key.namespace.as_str(), &**name);
             let Some((declared, digest)) = config.get_mut(&key) else { continue };
             whole.update(digest.get_or_insert_with(|| content(declared)));
             read.push(key);
@@ -53,10 +53,6 @@ pub fn of(documents: &[Document]) -> Vec<(usize, Config)> {
         }
     }
     found
-}
-
-fn opts_out(object: &Value) -> bool {
-    object["metadata"]["annotations"][OPT_OUT] == "disabled"
 }
 
 fn content(document: &Document) -> Digest {
@@ -77,7 +73,7 @@ fn finish(context: Context) -> Digest {
 }
 
 /// What pods of this spec read, as files or as variables: each once, in an order that does not depend on the spec's.
-fn read_by(spec: &Value) -> Vec<(&'static Kind, &str)> {
+pub(super) fn read_by(spec: &Value) -> Vec<(&'static Kind, &str)> {
     let mut config_maps: BTreeSet<&str> = BTreeSet::new();
     let mut secrets: BTreeSet<&str> = BTreeSet::new();
     for volume in items(&spec["volumes"]) {

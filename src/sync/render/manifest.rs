@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::facts::Facts;
 use super::locate::lines_of_entries;
 use super::sops::{self, AgeKeys};
 use super::yaml::{self, Fault, MAX_DOCUMENTS};
@@ -17,9 +18,24 @@ pub struct Manifest {
     /// Empty where the file names none.
     pub namespace: String,
     pub name: String,
-    pub object: Value,
+    /// JSON: as a tree of values it takes ten times the memory, and most objects are looked into only when they change.
+    object: Box<str>,
+    pub facts: Facts,
     /// Line of its first key, from 1.
     pub line: u32,
+}
+
+impl Manifest {
+    /// The object as the file has it, read anew by each call.
+    pub fn object(&self) -> Value {
+        // It was written by `Manifest::set`, so it can be read.
+        serde_json::from_str(&self.object).unwrap_or_default()
+    }
+
+    pub fn set(&mut self, object: &Value) {
+        self.object = object.to_string().into();
+        self.facts = Facts::of(object);
+    }
 }
 
 /// What one file holds.
@@ -117,7 +133,11 @@ pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 impl File {
     fn take(&mut self, object: Value, line: u32) {
         match identify(&object) {
-            Ok((kind, namespace, name)) => self.manifests.push(Manifest { kind, namespace, name, object, line }),
+            Ok((kind, namespace, name)) => {
+                let facts = Facts::of(&object);
+                let object = object.to_string().into();
+                self.manifests.push(Manifest { kind, namespace, name, object, facts, line });
+            }
             Err(messages) => self.faults.extend(messages.into_iter().map(|message| Fault::new(line, message))),
         }
     }

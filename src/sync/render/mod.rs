@@ -3,6 +3,7 @@
 
 mod assemble;
 mod config;
+mod facts;
 mod folder;
 mod hidden;
 mod locate;

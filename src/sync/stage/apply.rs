@@ -38,8 +38,7 @@ fn configured(mut object: Value, config: Option<&str>) -> Value {
 
 /// Whether the object says which commit changed it, and the document does not say otherwise.
 fn has_cause(document: &Document) -> bool {
-    let own = document.object()["metadata"]["annotations"].get(CHANGE_CAUSE);
-    document.key.kind == kinds::DEPLOYMENT && own.is_none()
+    document.key.kind == kinds::DEPLOYMENT && !document.facts().has_cause
 }
 
 pub(super) fn apply(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
@@ -115,7 +114,8 @@ fn apply_declared(
 fn config_of(transaction: &Transaction, scope: &Scope, document: &Document, live: Option<&Value>) -> Option<String> {
     let config = document.config()?;
     let fingerprint = scope.fingerprints?.fingerprint(&config.digest);
-    let template = &document.object()["spec"]["template"]["metadata"]["annotations"];
+    let object = document.object();
+    let template = &object["spec"]["template"]["metadata"]["annotations"];
     if !(template.is_null() || template.is_object()) {
         return None;
     }
@@ -168,7 +168,7 @@ fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) ->
     let is_updated = transaction.step(key).is_some_and(|step| step.kind == StepKind::Update && outcome::differs(step));
     let asks = |option: &str, default: fn(&SyncOptions) -> bool| {
         let general = scope.settings.is_some_and(|settings| default(&settings.options));
-        tracking::option(document.object(), option).unwrap_or(general)
+        tracking::option(&document.object(), option).unwrap_or(general)
     };
     if !is_updated || !asks("Replace", |options| options.replace) {
         return Ok(());
@@ -187,7 +187,7 @@ fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) ->
 
 /// What is applied of a document: without what servers fill in, and marked as the Application's.
 pub fn desired(application: &str, document: &Document, cause: Option<&str>) -> Value {
-    let mut object = document.object().clone();
+    let mut object = document.object();
     if let Some(members) = object.as_object_mut() {
         members.remove("status");
     }

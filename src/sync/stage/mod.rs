@@ -197,7 +197,7 @@ pub fn refused_hooks(transaction: &mut Transaction, application: &str, hooks: &[
 /// Fields that the kind does not have. Server-side apply would name only one of them, in words of its own; people
 /// know `unknown field "spec.x"`. What is wrong otherwise is left for the registry to say.
 pub fn unknown_fields(kinds: &Kinds, document: &Document) -> Vec<SourceError> {
-    let (kind, mut object) = (document.key.kind, document.object().clone());
+    let (kind, mut object) = (document.key.kind, document.object());
     let unknown = match kinds.describe(kind).version() {
         Some(version) => version.decode(&mut object).unwrap_or_default(),
         None if kind.is_built_in() => schema::check(kind, &mut object).unwrap_or_default(),

@@ -77,7 +77,7 @@ fn the_cluster_knows_the_kinds_that_the_files_do_not() {
     assert_eq!((rendered.documents.len(), rendered.errors.len()), (0, 1));
     let parsed = crate::sync::render::read_manifests(DEFINITION.as_bytes());
     let mut kinds = Kinds::default();
-    kinds.declare(&parsed.manifests[0].object).unwrap();
+    kinds.declare(&parsed.manifests[0].object()).unwrap();
     rendered.resolve(&kinds);
     assert_eq!((rendered.documents.len(), rendered.errors.len()), (1, 0));
     assert_eq!(rendered.documents[0].key.to_string(), "Widget default/a");

@@ -118,13 +118,9 @@ fn escaped(value: &str) -> String {
 pub fn map_hooks(file: &mut File, source: &Source) {
     let skips_tests = matches!(source, Source::Helm(helm) if helm.skip_tests);
     file.manifests.retain_mut(|manifest| {
-        let annotations = &mut manifest.object["metadata"]["annotations"];
-        let Some(hooks) = annotations["helm.sh/hook"].as_str().map(str::to_owned) else {
-            if annotations.is_null() {
-                manifest.object["metadata"].as_object_mut().map(|metadata| metadata.remove("annotations"));
-            }
-            return true;
-        };
+        let mut object = manifest.object();
+        let annotations = &mut object["metadata"]["annotations"];
+        let Some(hooks) = annotations["helm.sh/hook"].as_str().map(str::to_owned) else { return true };
         if annotations.get("argocd.argoproj.io/hook").is_some() {
             return true;
         }
@@ -146,6 +142,7 @@ pub fn map_hooks(file: &mut File, source: &Source) {
         if let Value::Object(members) = annotations {
             members.retain(|_, value| !value.is_null());
         }
+        manifest.set(&object);
         true
     });
 }
@@ -183,12 +180,12 @@ mod tests {
         let mut file = crate::sync::render::read_manifests(text.as_bytes());
         map_hooks(&mut file, &Source::Helm(Helm::default()));
         let annotation = |index: usize, name: &str| {
-            file.manifests[index].object["metadata"]["annotations"][format!("argocd.argoproj.io/{name}")].clone()
+            file.manifests[index].object()["metadata"]["annotations"][format!("argocd.argoproj.io/{name}")].clone()
         };
         assert_eq!((annotation(0, "hook"), annotation(0, "sync-wave")), (json!("PreSync"), json!("-5")));
         assert_eq!(annotation(0, "hook-delete-policy"), "HookSucceeded,BeforeHookCreation");
         assert_eq!(annotation(1, "hook"), "Skip");
-        assert_eq!(file.manifests[2].object["metadata"], json!({"name": "c"}));
+        assert_eq!(file.manifests[2].object()["metadata"], json!({"name": "c"}));
         map_hooks(&mut file, &Source::Helm(Helm { skip_tests: true, ..Helm::default() }));
         assert_eq!(file.manifests.len(), 3, "a hook that is mapped already stays");
     }

@@ -92,7 +92,7 @@ impl<'a> Subject<'a> {
     }
 
     pub fn key_of(self, document: &Document, phase: Phase, record: &Record) -> ObjectKey {
-        let name = record.name_of(document.object(), phase, &self.commit());
+        let name = record.name_of(&document.object(), phase, &self.commit());
         ObjectKey::new(document.key.kind, document.key.namespace.as_str(), name)
     }
 
@@ -279,7 +279,7 @@ impl Worker {
         match transaction.commit().await {
             Ok(written) => {
                 self.wrote(&written);
-                self.status = next;
+                self.keep_status(&next);
                 Ok(Some(Advance::Stepped))
             }
             Err(error) if is_race(&error) => Ok(Some(Advance::Raced)),
@@ -373,7 +373,7 @@ impl Worker {
         match transaction.commit().await {
             Ok(written) => {
                 self.wrote(&written);
-                self.status = next;
+                self.keep_status(&next);
                 self.gates.extend(applied);
                 self.take_up_part(desired, &reached, &staged.pruned);
                 self.remember(&written, kept);

@@ -103,7 +103,7 @@ impl Worker {
         application::set_status(&mut transaction, &self.key, &next)?;
         let written = transaction.commit().await?;
         self.wrote(&written);
-        self.status = next;
+        self.keep_status(&next);
         Ok(all)
     }
 

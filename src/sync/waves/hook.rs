@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::diff::health::{Level, health};
 use crate::object::{Kind, kinds};
 
-const HOOK_ANNOTATION: &str = "argocd.argoproj.io/hook";
+pub const HOOK_ANNOTATION: &str = "argocd.argoproj.io/hook";
 const DELETE_POLICY_ANNOTATION: &str = "argocd.argoproj.io/hook-delete-policy";
 /// On a hook that runs: it stays until its end was seen, whoever deletes it meanwhile (a job's time to live, too).
 pub const FINALIZER: &str = "argocd.argoproj.io/hook-finalizer";

@@ -16,12 +16,11 @@ use std::collections::{BTreeMap, HashSet};
 
 pub(super) use drive::{Advance, Subject, Work, kept};
 pub use ending::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, has_hooks};
-pub use hook::{Hook, Phase, Verdict, hook};
+pub use hook::{HOOK_ANNOTATION, Hook, Phase, Verdict, hook};
 pub(super) use made::release;
 pub use record::{Record, has_begun, hooks_of, last_commits, running_hooks, unfinished};
 
 use super::render::Document;
-use super::tracking;
 use crate::diff::health::{Health, Level};
 use crate::object::ObjectKey;
 
@@ -101,11 +100,11 @@ impl Course {
             fill(steps.entry((phase, wave)).or_insert_with(new));
         };
         for document in documents {
-            let wave = tracking::sync_wave(document.object());
+            let wave = document.facts().wave;
             at(Phase::Sync, wave, &mut |step| step.objects.push(document.key.clone()));
         }
         for (place, (hook, document)) in hooks.iter().enumerate() {
-            let wave = tracking::sync_wave(document.object());
+            let wave = document.facts().wave;
             hook.phases.iter().for_each(|phase| at(*phase, wave, &mut |step| step.hooks.push(place)));
         }
         if prunes && !steps.keys().any(|(phase, _)| *phase == Phase::Sync) {
@@ -138,7 +137,7 @@ impl Course {
         let mut steps: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for (place, (hook, document)) in hooks.iter().enumerate() {
             if hook.phases.contains(&phase) {
-                steps.entry(tracking::sync_wave(document.object())).or_default().push(place);
+                steps.entry(document.facts().wave).or_default().push(place);
             }
         }
         let step = |(wave, hooks)| Step { phase, wave, objects: Vec::new(), hooks, prunes: Prunes::Nothing };
