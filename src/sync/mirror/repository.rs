@@ -47,6 +47,9 @@ pub enum MirrorError {
     Git { repository: String, source: git2::Error },
 }
 
+/// Changed files that are told one by one.
+const MOST_CHANGED: usize = 2_000;
+
 /// A repository on this machine that holds what is to be deployed.
 pub struct Mirror {
     repository: Repository,
@@ -113,6 +116,20 @@ impl Mirror {
             return Ok(Some(tree.id()));
         }
         Ok(tree.get_path(path.as_ref()).ok().map(|entry| entry.id()))
+    }
+
+    /// The files in which two commits differ; `None` when nobody can say, or when they are too many to be worth it.
+    pub fn changed_paths(&self, before: Oid, after: Oid) -> Option<Vec<String>> {
+        let tree = |id| self.repository.find_commit(id).and_then(|commit| commit.tree()).ok();
+        let diff = self.repository.diff_tree_to_tree(Some(&tree(before)?), Some(&tree(after)?), None).ok()?;
+        if diff.deltas().len() > MOST_CHANGED {
+            return None;
+        }
+        let sides = diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
+        let sides = sides.map(|path| path.map(|path| String::from_utf8_lossy(path).into_owned()));
+        let mut paths = sides.collect::<Option<Vec<_>>>()?;
+        paths.dedup();
+        Some(paths)
     }
 
     /// # Errors

@@ -50,6 +50,20 @@ impl Follower {
         Ok(Position { commit, content: mirror.content(commit, path)?.unwrap_or(Oid::ZERO_SHA1) })
     }
 
+    /// Whether none of the files that changed can concern it, which has looked at what was before.
+    pub(super) fn is_beside(&self, changed: &[String]) -> bool {
+        let is_concerned = |file: &String| match file.strip_prefix(self.path.as_str()) {
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            // The folder itself may have become a file or a link.
+            None => self.path.strip_prefix(file.as_str()).is_some_and(|rest| rest.starts_with('/')),
+        };
+        let has_looked = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        has_looked
+            && !self.path.is_empty()
+            && !self.is_wide.load(Ordering::Relaxed)
+            && !changed.iter().any(is_concerned)
+    }
+
     /// The folder refers to others, or not.
     pub fn widen(&self, is_wide: bool) {
         self.is_wide.store(is_wide, Ordering::Relaxed);
@@ -62,5 +76,32 @@ impl Follower {
 
     pub(super) fn is_settled(&self, content: Oid) -> bool {
         *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) == Some(content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{SYSTEM_NAMESPACE, kinds};
+
+    #[test]
+    fn a_follower_is_beside_what_changes_elsewhere_once_it_has_looked() {
+        let application = ObjectKey::new(kinds::APPLICATION, SYSTEM_NAMESPACE, "a");
+        let follower = |path: &str| Follower::new(application.clone(), 0, "main", path, Arc::default());
+        let is_beside = |path: &str, changed: &str| {
+            let follower = follower(path);
+            follower.settle(Some(Oid::ZERO_SHA1));
+            follower.is_beside(&[changed.to_owned()])
+        };
+        assert!(is_beside("apps/a", "apps/ab/x.yaml") && is_beside("apps/a", "apps/x.yaml"));
+        for (path, changed) in [("apps/a", "apps/a/b/x.yaml"), ("apps/a", "apps/a"), ("apps/a", "apps"), ("", "x.yaml")]
+        {
+            assert!(!is_beside(path, changed), "{path} {changed}");
+        }
+        let wide = follower("apps/a");
+        assert!(!wide.is_beside(&["x".to_owned()]), "it has yet to look");
+        wide.settle(Some(Oid::ZERO_SHA1));
+        wide.widen(true);
+        assert!(!wide.is_beside(&["x".to_owned()]));
     }
 }

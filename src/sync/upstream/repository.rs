@@ -38,6 +38,8 @@ struct State {
     due: Option<Trigger>,
     /// Applications that asked for it, and why: they are told of the outcome even when nothing moved.
     askers: BTreeMap<ObjectKey, Trigger>,
+    /// The commits that followers were told of last, by what they follow.
+    told: HashMap<String, Oid>,
     /// A fetch of this process has succeeded.
     is_fetched: bool,
     failures: u32,
@@ -225,8 +227,19 @@ impl Upstream {
         let mut unmoved = Vec::new();
         let scout = opened.scout();
         let mut tips = HashMap::new();
+        let told = std::mem::take(&mut self.state().told);
+        let mut changed: HashMap<&str, Option<Vec<String>>> = HashMap::new();
         for follower in &followers {
             let asked = askers.get(&follower.application);
+            let target = follower.target_revision.as_str();
+            let tip = *tips.entry(target).or_insert_with(|| scout.tip(target).ok());
+            if let (Some(tip), Some(before), None) = (tip, told.get(target), asked) {
+                let changed = changed.entry(target).or_insert_with(|| scout.changed_paths(*before, tip));
+                if changed.as_ref().is_some_and(|changed| follower.is_beside(changed)) {
+                    unmoved.push((follower, tip));
+                    continue;
+                }
+            }
             match position(&scout, &mut tips, follower) {
                 Ok(now) if asked.is_none() && follower.is_settled(now.content) => unmoved.push((follower, now.commit)),
                 // What cannot be resolved is found out, and told of, by the one whom it concerns.
@@ -236,6 +249,8 @@ impl Upstream {
         for (follower, commit) in unmoved {
             follower.inbox.passed(follower.index, commit);
         }
+        let tips = tips.into_iter().filter_map(|(target, tip)| Some((target.to_owned(), tip?)));
+        self.state().told = tips.collect();
     }
 
     /// Brings the commits of a pull request here, which the host keeps at the ref `from`. Those of a repository on this
