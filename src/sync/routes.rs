@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode, header};
 use super::blocking::blocking;
 use super::desired::{self, At};
 use super::guard::Pruning;
+use super::mirror::RepoLocation;
 use super::moves::Search;
 use super::plan;
 use super::render::Document;
@@ -51,7 +52,15 @@ impl Syncer {
 
 async fn receive(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: Body) -> Response {
     let Shared { pool, reviews, .. } = &*routes.syncer.shared;
-    let trigger = |trigger| pool.trigger(&trigger, |_| true);
+    let trigger = |trigger, urls: &[String]| {
+        let urls = urls.iter().filter_map(|url| url.parse::<RepoLocation>().ok());
+        let places: BTreeSet<String> = urls.map(|url| url.place()).collect();
+        match pool.trigger(&trigger, |location| places.contains(&location.place())) {
+            // It may be known by another name here.
+            0 => pool.trigger(&trigger, |_| true),
+            followers => followers,
+        }
+    };
     webhook::receive(&routes.webhooks, &headers, body, trigger, |request| reviews.put(request)).await
 }
 

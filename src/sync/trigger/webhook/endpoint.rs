@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::delivery::{self, Event};
 use super::pull_request::{self, PullRequest};
 use super::replay::Seen;
+use super::repository;
 use crate::object::Clock;
 use crate::sync::trigger::Trigger;
 
@@ -40,12 +41,12 @@ impl Webhooks {
     }
 }
 
-/// Answers one delivery; calls `trigger` when it is genuine, new and about a push, and `review` when about a pull request.
+/// Answers one delivery; calls `trigger`, with the repository's URLs, when it is genuine, new and about a push, and `review` when about a pull request.
 pub async fn receive(
     webhooks: &Webhooks,
     headers: &HeaderMap,
     body: Body,
-    trigger: impl FnOnce(Trigger) -> usize,
+    trigger: impl FnOnce(Trigger, &[String]) -> usize,
     review: impl FnOnce(PullRequest),
 ) -> Response {
     if webhooks.secret.is_none() && !webhooks.loopback {
@@ -86,7 +87,8 @@ pub async fn receive(
             None => answer(StatusCode::OK, "ignored: the pull request has no new commit"),
         },
         Event::Push => {
-            let followers = trigger(Trigger::Webhook(host));
+            let urls = serde_json::from_slice(&body).map(|body| repository::urls(&body)).unwrap_or_default();
+            let followers = trigger(Trigger::Webhook(host), &urls);
             answer(StatusCode::ACCEPTED, &format!("accepted: {followers} sources of Applications are looked at now"))
         }
     }
@@ -108,7 +110,7 @@ mod tests {
             headers.insert(name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap());
         }
         let mut triggered = None;
-        let trigger = |trigger| {
+        let trigger = |trigger, _: &[String]| {
             triggered = Some(trigger);
             1
         };
@@ -149,7 +151,7 @@ mod tests {
         assert_eq!(send(&open, &[], &large).await, (413, None));
         assert_eq!(send(&open, &[("content-length", "1000000000")], b"").await, (413, None));
         let slow = Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
-        let answer = receive(&open, &HeaderMap::new(), slow, |_| 0, |_| ()).await;
+        let answer = receive(&open, &HeaderMap::new(), slow, |_, _| 0, |_| ()).await;
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
     }
 }

@@ -5,6 +5,7 @@ mod delivery;
 mod endpoint;
 mod pull_request;
 mod replay;
+mod repository;
 
 pub use endpoint::{Webhooks, receive};
 pub use pull_request::PullRequest;

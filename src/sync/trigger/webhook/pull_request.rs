@@ -4,6 +4,7 @@ use git2::Oid;
 use serde_json::Value;
 
 use super::delivery::Host;
+use super::repository;
 
 /// A pull request (at GitLab, a merge request) that was opened or has a new commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,18 +20,15 @@ pub struct PullRequest {
 /// `None` when the delivery is about something else that happened to a pull request, or is not understood.
 pub fn read(host: Host, body: &[u8]) -> Option<PullRequest> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let (number, base, head, action, place, names) = match host {
+    let (number, base, head, action) = match host {
         Host::GitLab => {
             let about = &body["object_attributes"];
             let head = &about["last_commit"]["id"];
-            let names = ["git_http_url", "git_ssh_url", "web_url"];
-            (&about["iid"], &about["target_branch"], head, &about["action"], &body["project"], names)
+            (&about["iid"], &about["target_branch"], head, &about["action"])
         }
         Host::GitHub | Host::Gitea | Host::Forgejo | Host::Gogs => {
             let about = &body["pull_request"];
-            let names = ["clone_url", "ssh_url", "html_url"];
-            (&body["number"], &about["base"]["ref"], &about["head"]["sha"], &body["action"], &body["repository"], names)
+            (&body["number"], &about["base"]["ref"], &about["head"]["sha"], &body["action"])
         }
         Host::Bitbucket | Host::Generic => return None,
     };
@@ -39,8 +37,8 @@ pub fn read(host: Host, body: &[u8]) -> Option<PullRequest> {
         Some("opened" | "open" | "reopened" | "reopen" | "synchronize" | "synchronized" | "update" | "edited")
     );
     is_news.then_some(())?;
-    let urls = names.iter().filter_map(|name| text(&place[name])).collect();
-    Some(PullRequest { number: number.as_u64()?, base: text(base)?, head: head.as_str()?.parse().ok()?, urls })
+    let (base, urls) = (base.as_str()?.to_owned(), repository::urls(&body));
+    Some(PullRequest { number: number.as_u64()?, base, head: head.as_str()?.parse().ok()?, urls })
 }
 
 #[cfg(test)]
