@@ -3,7 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
 use windlass::cli::{self, Cli};
+
+/// Trees of JSON values are made and dropped all the time: a fifth faster than with glibc's, and smaller with many objects
+/// (`benches/applications.rs`).
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
