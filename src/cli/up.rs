@@ -15,6 +15,7 @@ use crate::agent::runtime::{Docker, Runtime, Scripted};
 use crate::app::{self, Config, Repo, Running, Storage};
 use crate::object::Clock;
 use crate::sync::RepoLocation;
+use crate::sync::mirror::Mirror;
 
 /// A secret longer than this is not one.
 const LONGEST_SECRET: u64 = 64 * 1024;
@@ -47,7 +48,14 @@ async fn stop(running: Running) {
 
 async fn config(args: UpArgs) -> anyhow::Result<Config> {
     let location = args.repo.as_deref().unwrap_or(".");
-    let location = location.parse::<RepoLocation>().with_context(|| format!("--repo {location}"))?;
+    let mut location = location.parse::<RepoLocation>().with_context(|| format!("--repo {location}"))?;
+    if let RepoLocation::Local(path) = &mut location {
+        // What was named on the command line is wrong more often than the engine, so it is looked at first. Whoever reads the
+        // Application's `repoURL` stands elsewhere.
+        *path = std::path::absolute(&*path).context("there is no current folder")?;
+        let named = RepoLocation::Local(path.clone());
+        Mirror::open(path, &named)?;
+    }
     let node_name = match args.node_name {
         Some(name) => name,
         None => host_name()?,
