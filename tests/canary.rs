@@ -17,6 +17,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use support::{TestRepo, Windlass, eventually};
 use tempfile::TempDir;
+use windlass::tasks::Tasks;
 
 /// Each is in the process at some time, and none may come out of it but in a Secret.
 const CANARIES: &[&str] = &[
@@ -60,7 +61,7 @@ async fn receiver() -> (String, Arc<Mutex<Vec<u8>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().fallback(take).with_state(heard.clone());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Tasks::default().spawn_once("receiver", async move { axum::serve(listener, router).await.unwrap() });
     (address, heard)
 }
 

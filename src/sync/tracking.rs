@@ -78,7 +78,7 @@ pub fn sync_wave(object: &Value) -> i64 {
 pub fn option(object: &Value, name: &str) -> Option<bool> {
     let options = object["metadata"]["annotations"][OPTIONS_ANNOTATION].as_str()?;
     let given = options.split(',').filter_map(|option| option.trim().split_once('='));
-    given.filter(|(option, _)| *option == name).last().map(|(_, value)| value == "true")
+    given.rev().find(|(option, _)| *option == name).map(|(_, value)| value == "true")
 }
 
 fn has(object: &Value, annotation: &str, option: &str) -> bool {

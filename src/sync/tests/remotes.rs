@@ -163,3 +163,64 @@ async fn notes_are_pushed_if_asked_and_join_those_of_others() {
     let joined = note(first).unwrap();
     assert!(joined.contains("shop deployed") && joined.contains("other deployed: again"), "{joined}");
 }
+
+/// A program in the place of `ssh`: keeps what it was asked, and runs the command here.
+const SSH: &str = r#"#!/bin/sh
+folder=$(dirname "$0")
+printf '%s\n' "$*" >> "$folder/asked"
+for argument; do
+    case $before in -i) cp "$argument" "$folder/key" ;; esac
+    case $argument in UserKnownHostsFile=*) cp "${argument#*=}" "$folder/hosts" ;; esac
+    before=$argument
+done
+exec sh -c "$before"
+"#;
+
+#[tokio::test]
+async fn a_repository_over_ssh_is_reached_with_the_key_of_its_secret_and_nothing_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new().await;
+    let tools = world.folder.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    std::fs::write(tools.join("ssh"), SSH).unwrap();
+    std::fs::set_permissions(tools.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(tools.clone()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let url = format!("ssh://git@git.example.com:2222{}", world.path().display());
+    let author = Author::controller("test");
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}});
+    world.registry.create(&author, kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
+    let secret = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "shop", "labels": {"argocd.argoproj.io/secret-type": "repository"}},
+        "stringData": {"url": url, "sshPrivateKey": "canary-key"}});
+    world.registry.create(&author, kinds::SECRET, "argocd", secret, WriteOptions::default()).await.unwrap();
+    let hosts = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-ssh-known-hosts-cm"},
+        "data": {"ssh_known_hosts": "git.example.com ssh-ed25519 AAAA"}});
+    world.registry.create(&author, kinds::CONFIG_MAP, "argocd", hosts, WriteOptions::default()).await.unwrap();
+
+    world.commit("One", &[("conf.yaml", Some(&config_map("conf", "1")))]);
+    let repo = url.parse().unwrap();
+    let config = SyncConfig { repo, branch: None, tools_path: path.unwrap(), ..world.config() };
+    let syncer = crate::sync::start(world.registry.clone(), config, &world.tasks).await.unwrap();
+    let value = |w: &World| w.find(kinds::CONFIG_MAP, "conf").map(|found| found["data"]["key"].clone());
+    world.until("it is deployed", |w| value(w) == Some(json!("1"))).await;
+    let asked = std::fs::read_to_string(tools.join("asked")).unwrap();
+    for option in ["-F /dev/null", "BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "-p 2222"] {
+        assert!(asked.contains(option), "{option}: {asked}");
+    }
+    assert!(!asked.contains("canary-key"), "{asked}");
+    assert_eq!(std::fs::read_to_string(tools.join("key")).unwrap(), "canary-key\n");
+    assert_eq!(std::fs::read_to_string(tools.join("hosts")).unwrap(), "git.example.com ssh-ed25519 AAAA\n");
+    let mode = std::fs::metadata(tools.join("key")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+
+    world.commit("Two", &[("conf.yaml", Some(&config_map("conf", "2")))]);
+    syncer.trigger(Trigger::Poll);
+    world.until("a push is deployed", |w| value(w) == Some(json!("2"))).await;
+    std::fs::write(tools.join("ssh"), "#!/bin/sh\necho 'Permission denied (publickey)' >&2; exit 255\n").unwrap();
+    syncer.trigger(Trigger::Poll);
+    let told = |w: &World| w.conditions().iter().any(|condition| condition.contains("Permission denied (publickey)"));
+    world.until("the refusal is told", told).await;
+    assert_eq!(value(&world), Some(json!("2")), "what is deployed stays");
+}

@@ -67,7 +67,7 @@ pub fn application(application: &Value, found: &mut Findings) {
     let asked = &application["operation"]["sync"];
     let operation = Path::Root.child("operation");
     // A sync of something else than what was asked for would be worse than none; a dry run is what a plan is for.
-    for field in ["dryRun", "revision", "revisions", "resources", "source", "sources", "manifests"] {
+    for field in ["dryRun", "revision", "revisions", "resources", "source", "sources", "manifests", "syncOptions"] {
         if !asked[field].is_null() {
             found.forbidden(
                 operation.child("sync").child(field),
