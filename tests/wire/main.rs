@@ -2,6 +2,7 @@
 
 #[allow(dead_code, reason = "shared with the replay of the recordings")]
 mod client;
+mod crowds;
 mod hostile;
 mod requests;
 mod watches;

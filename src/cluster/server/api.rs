@@ -10,10 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Method};
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::audit::AuditLog;
+use super::audit::{AuditLog, Impersonator, Who};
 use super::auth::{self, Authenticator, Identity, Tokens};
+use super::in_flight::InFlight;
 use super::metrics::Metrics;
 use super::nodes::NodeStreams;
 use super::pages::Pages;
@@ -51,6 +53,7 @@ pub struct Server {
     pub ready: tokio::sync::watch::Receiver<bool>,
     pub tasks: Tasks,
     pub shutdown: CancellationToken,
+    pub in_flight: InFlight,
     pub pages: Pages,
     pub documents: openapi::Documents,
 }
@@ -70,6 +73,7 @@ pub fn router(api: Api, extra: Router) -> Router {
         ready,
         shutdown: tasks.token().clone(),
         tasks,
+        in_flight: InFlight::default(),
         documents: openapi::Documents::default(),
     });
     let own = Router::new()
@@ -113,17 +117,18 @@ async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Ne
     let noted = server.audit.as_ref().filter(|_| !is_health(&attributes.path));
     let noted = noted.map(|log| (log, AuditLog::received(&request, &attributes, clock.now())));
     let admitted = admitted(&server, &mut request, &attributes);
-    let identity = request.extensions().get::<Identity>().cloned();
+    let who = Who::of(&request);
     let presentation = Presentation::of(&request);
     let mut response = match admitted {
-        Ok(()) => answer::warn(next.run(request).await, &attributes.warnings()),
+        // The place is held until there is an answer.
+        Ok(_place) => answer::warn(next.run(request).await, &attributes.warnings()),
         Err(error) => error.into_response(),
     };
     if attributes.verb != "watch" && attributes.subresource != Subresource::Proxy.as_str() {
         response = presentation.apply(response).await;
     }
     if let Some((log, received)) = noted {
-        log.answered(received, identity.as_ref(), response.status(), clock.now()).await;
+        log.answered(received, &who, response.status(), clock.now()).await;
     }
     server.metrics.count(server.registry.snapshot().kinds(), &attributes, response.status(), started.elapsed());
     if head {
@@ -138,8 +143,13 @@ fn is_health(path: &str) -> bool {
     matches!(path, "/healthz" | "/livez" | "/readyz")
 }
 
-/// Leaves the caller's identity and the request's attributes in the request, for the part that answers it.
-fn admitted(server: &Server, request: &mut Request, attributes: &Attributes) -> Result<(), ApiError> {
+/// Leaves the caller's identity and the request's attributes in the request, for the part that answers it. Gives its place
+/// among those that are answered now.
+fn admitted<'a>(
+    server: &'a Server,
+    request: &mut Request,
+    attributes: &Attributes,
+) -> Result<Option<SemaphorePermit<'a>>, ApiError> {
     let snapshot = server.registry.snapshot();
     let connected = request.extensions().get::<Identity>().cloned();
     // The webhook's credentials are its sender's, and checked there.
@@ -149,11 +159,17 @@ fn admitted(server: &Server, request: &mut Request, attributes: &Attributes) -> 
             let authenticator = Authenticator { tokens: server.tokens.clone() };
             let caller =
                 authenticator.identify(&snapshot, connected, request.headers(), server.registry.clock().now())?;
-            auth::impersonate(&snapshot, &caller, request.headers())?.unwrap_or(caller)
+            match auth::impersonate(&snapshot, &caller, request.headers())? {
+                Some(identity) => {
+                    request.extensions_mut().insert(Impersonator(caller));
+                    identity
+                }
+                None => caller,
+            }
         }
     };
     request.extensions_mut().insert(identity.clone());
     auth::authorize(&snapshot, &identity, attributes)?;
     request.extensions_mut().insert(attributes.clone());
-    Ok(())
+    server.in_flight.admit(&identity, attributes)
 }

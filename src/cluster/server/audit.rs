@@ -24,6 +24,29 @@ const WAITING: usize = 4096;
 const LARGEST: u64 = 100 * 1024 * 1024;
 const KEPT: u32 = 5;
 
+/// Who asked in the name of another; a request extension.
+#[derive(Clone)]
+pub struct Impersonator(pub Identity);
+
+/// Who a request is of.
+pub struct Who {
+    /// Unknown when the credentials were refused.
+    caller: Option<Identity>,
+    /// In whose name the caller asked.
+    impersonated: Option<Identity>,
+}
+
+impl Who {
+    /// As the extensions of an admitted request say.
+    pub fn of(request: &Request) -> Self {
+        let identity = request.extensions().get::<Identity>().cloned();
+        match request.extensions().get::<Impersonator>().cloned() {
+            Some(Impersonator(caller)) => Self { caller: Some(caller), impersonated: identity },
+            None => Self { caller: identity, impersonated: None },
+        }
+    }
+}
+
 /// Where a request came from; a request extension, put there by whoever accepted the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
@@ -84,10 +107,13 @@ impl AuditLog {
         Received { at, entry }
     }
 
-    /// Writes down how the request ended. `identity` is unknown when its credentials were refused.
-    pub async fn answered(&self, received: Received, identity: Option<&Identity>, status: StatusCode, now: Timestamp) {
+    /// Writes down how the request ended.
+    pub async fn answered(&self, received: Received, who: &Who, status: StatusCode, now: Timestamp) {
         let Received { at, mut entry } = received;
-        entry["user"] = identity.map_or_else(|| json!({}), Identity::user_info);
+        entry["user"] = who.caller.as_ref().map_or_else(|| json!({}), Identity::user_info);
+        if let Some(impersonated) = &who.impersonated {
+            entry["impersonatedUser"] = impersonated.user_info();
+        }
         entry["responseStatus"] = json!({"metadata": {}, "code": status.as_u16()});
         entry["stageTimestamp"] = json!(now.max(at).to_string());
         let decision = if status == StatusCode::FORBIDDEN { "forbid" } else { "allow" };

@@ -1,4 +1,6 @@
-//! Reads request bodies: JSON, YAML and Kubernetes protobuf become one JSON value. Bounded in size.
+//! Reads request bodies: JSON, YAML and Kubernetes protobuf become one JSON value. Bounded in size and time.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -14,6 +16,8 @@ use crate::object::{ApiError, Kind, Reason, schema};
 
 /// The largest body that is read; etcd-backed API servers take 3 MiB too.
 pub const LIMIT: usize = 3 * 1024 * 1024;
+/// Kubernetes's time for a whole request.
+const ARRIVAL: Duration = Duration::from_secs(60);
 
 /// How the bytes of a body are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,12 @@ pub async fn read(request: Request) -> Result<(Parts, Bytes), ApiError> {
 }
 
 async fn collect(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, LIMIT).collect().await {
+    let arriving = Limited::new(body, LIMIT).collect();
+    let Ok(arrived) = tokio::time::timeout(ARRIVAL, arriving).await else {
+        let why = format!("the request's body did not arrive within {} seconds", ARRIVAL.as_secs());
+        return Err(ApiError::new(Reason::Timeout, why));
+    };
+    match arrived {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
             Err(ApiError::new(Reason::RequestEntityTooLarge, format!("Request entity too large: limit is {LIMIT}")))

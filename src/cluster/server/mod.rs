@@ -11,6 +11,7 @@ mod compress;
 mod discovery;
 mod fields;
 mod health;
+mod in_flight;
 mod json;
 mod list;
 mod log;
