@@ -182,7 +182,8 @@ pub fn by_resource(group: &str, plural: &str) -> Option<&'static Kind> {
 /// The kind of a manifest's `apiVersion` and `kind`.
 pub fn by_manifest(api_version: &str, kind: &str) -> Option<&'static Kind> {
     let (group, version) = split_api_version(api_version);
-    KINDS.iter().find(|k| k.group == group && k.version == version && k.kind == kind)
+    // The name first: it differs most.
+    KINDS.iter().find(|k| k.kind == kind && k.version == version && k.group == group)
 }
 
 /// The kind that is ordered before all others.

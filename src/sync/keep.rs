@@ -1,6 +1,7 @@
 //! Keeps what a sync came to: stores the staged objects together with the Application's status, or, of a comparison, the
 //! status alone; and what the worker remembers of it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ impl Worker {
                 images: outcome::images(&desired.rendered.documents),
                 now,
             };
-            status::compared(old, |key| live.get(key).map(|object| object.value()), &compared)
+            status::compared(old, |key| live.get(key).map(|object| Cow::Owned(object.value())), &compared)
         })
         .await;
         self.own(keys);
@@ -88,7 +89,7 @@ impl Worker {
         let revisions = desired.revisions();
         let next = status::deployed(
             &application.status,
-            |key| transaction.current(key),
+            |key| transaction.peek(key),
             |key| transaction.step(key).is_some(),
             Deployed {
                 compared: Compared {
@@ -118,7 +119,9 @@ impl Worker {
         } else {
             next
         };
-        application::set_status(&mut transaction, &self.key, &next)?;
+        if next != application.status {
+            application::set_status(&mut transaction, &self.key, &next)?;
+        }
         cascade::declare_hooks(&mut transaction, application, &self.key, desired)?;
         if application.operation.is_some() {
             application::end_operation(&mut transaction, &self.key)?;

@@ -1,6 +1,7 @@
 //! The Application's status, computed from the one before and what happened. Nothing here reads a clock, and a
 //! sync that changed nothing gives back the status that it was given, so that a restart writes nothing. Pure.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -74,9 +75,9 @@ pub struct Deployed<'a> {
 }
 
 /// What is known after a look that wrote nothing: the Application is not synced by itself.
-pub fn compared(
+pub fn compared<'a>(
     old: &ApplicationStatus,
-    live: impl Fn(&ObjectKey) -> Option<Value>,
+    live: impl Fn(&ObjectKey) -> Option<Cow<'a, Value>>,
     compared: &Compared,
 ) -> ApplicationStatus {
     let mut status = old.clone();
@@ -112,9 +113,9 @@ fn compare(status: &mut ApplicationStatus, compared: &Compared) -> HashSet<Objec
 
 /// `live` gives the objects as the sync leaves them, `touched` tells which of them it looked at: the health of the
 /// others is as it was.
-pub fn deployed(
+pub fn deployed<'a>(
     old: &ApplicationStatus,
-    live: impl Fn(&ObjectKey) -> Option<Value>,
+    live: impl Fn(&ObjectKey) -> Option<Cow<'a, Value>>,
     touched: impl Fn(&ObjectKey) -> bool,
     sync: Deployed,
 ) -> ApplicationStatus {
@@ -377,17 +378,17 @@ pub fn drifted(old: &ApplicationStatus, findings: &[String], now: Timestamp) -> 
 }
 
 /// Recomputes the health of the objects that `changed` names, and from it that of the whole.
-pub fn refresh_health(
+pub fn refresh_health<'a>(
     kinds: &Kinds,
     status: &mut ApplicationStatus,
-    live: impl Fn(&ObjectKey) -> Option<Value>,
+    live: impl Fn(&ObjectKey) -> Option<Cow<'a, Value>>,
     changed: impl Fn(&ObjectKey) -> bool,
     now: Timestamp,
 ) {
     for resource in &mut status.resources {
         let Some(key) = tracking::key_of(kinds, resource).filter(|key| changed(key)) else { continue };
         let object = live(&key);
-        let is_ignored = object.as_ref().is_some_and(tracking::health_ignored);
+        let is_ignored = object.as_ref().is_some_and(|object| tracking::health_ignored(object));
         let judged = object.map_or_else(Health::missing, |object| health(key.kind, &object));
         resource.health = (!is_ignored).then(|| judged.into());
     }

@@ -3,6 +3,7 @@
 //! comes meanwhile waits and is taken together. `follow` decides what it follows; `deploy` and `heal` are the two
 //! things that it does.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,7 +288,7 @@ impl Worker {
         let live = self.shared.registry.snapshot();
         self.write_status(|old, now| {
             let mut status = old.clone();
-            let object = |key: &ObjectKey| live.get(key).map(|object| object.value());
+            let object = |key: &ObjectKey| live.get(key).map(|object| Cow::Owned(object.value()));
             status::refresh_health(live.kinds(), &mut status, object, |key| changed.contains(key), now);
             status
         })

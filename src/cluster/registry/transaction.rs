@@ -2,6 +2,7 @@
 //! one revision or none does. A transaction that is not committed is a dry run. A step that is refused leaves
 //! the transaction as it was, so that a caller can go on and hear of every refusal at once.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -139,6 +140,14 @@ impl Transaction {
             self.kinds.convert(key.kind, &mut current);
         }
         Some(current)
+    }
+
+    /// As [`Transaction::current`], in the version that is stored: of an object that a step has looked at, nothing is copied.
+    pub fn peek(&self, key: &ObjectKey) -> Option<Cow<'_, Value>> {
+        match self.pending.get(key) {
+            Some(step) => step.after.as_ref().map(Cow::Borrowed),
+            None => self.base.get(key).map(|object| Cow::Owned(object.value())),
+        }
     }
 
     /// Whether the steps so far leave an object of this key.

@@ -21,6 +21,10 @@ use crate::sync::trigger::{Trigger, jittered};
 
 /// First wait before a fetch is tried again that failed; doubled up to the poll interval.
 const RETRY: Duration = Duration::from_secs(5);
+/// With more followers than these, those that are beside what moved hear of it later, so that they do not stand in the way
+/// of those that it concerns.
+const FEW: usize = 16;
+const PASS_AFTER: Duration = Duration::from_millis(100);
 
 pub struct Upstream {
     location: RepoLocation,
@@ -40,6 +44,8 @@ struct State {
     askers: BTreeMap<ObjectKey, Trigger>,
     /// The commits that followers were told of last, by what they follow.
     told: HashMap<String, Oid>,
+    /// Followers that are beside what moved, and have yet to hear so.
+    passed: Vec<(Arc<Follower>, Oid)>,
     /// A fetch of this process has succeeded.
     is_fetched: bool,
     failures: u32,
@@ -158,12 +164,26 @@ impl Upstream {
         let mut next = Instant::now();
         let Some(interval) = upstream.upgrade().map(|upstream| upstream.options.poll_interval) else { return };
         next += jittered(interval, fastrand::f64());
+        let mut pass_at = None;
         loop {
-            let polled = tokio::select! {
-                () = bell.notified() => false,
-                () = sleep_until(next) => true,
+            let passing = async {
+                match pass_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let (polled, passes) = tokio::select! {
+                biased;
+                () = passing => (false, true),
+                () = bell.notified() => (false, false),
+                () = sleep_until(next) => (true, false),
             };
             let Some(upstream) = upstream.upgrade() else { return };
+            if passes {
+                pass_at = None;
+                upstream.pass().await;
+                continue;
+            }
             upstream.clone().look(polled).await;
             let failures = upstream.state().failures;
             let wait = match failures {
@@ -171,6 +191,9 @@ impl Upstream {
                 n => RETRY.saturating_mul(1 << (n - 1).min(16)).min(interval),
             };
             next = Instant::now() + jittered(wait, fastrand::f64());
+            if !upstream.state().passed.is_empty() {
+                pass_at = pass_at.or(Some(Instant::now() + PASS_AFTER));
+            }
         }
     }
 
@@ -214,6 +237,15 @@ impl Upstream {
         outcome.await.unwrap_or(Err(OpenError::Remote(FetchError::Abandoned)))
     }
 
+    /// Tells those that are beside what moved, a few at a time: each is a task that wakes.
+    async fn pass(&self) {
+        let mut all = std::mem::take(&mut self.state().passed);
+        while !all.is_empty() {
+            pass(all.split_off(all.len().saturating_sub(FEW)));
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Tells each follower what a look found: those first whose source moved.
     fn tell(&self, why: &Trigger, askers: &BTreeMap<ObjectKey, Trigger>) {
         let followers: Vec<Arc<Follower>> = self.state().followers.values().cloned().collect();
@@ -246,8 +278,11 @@ impl Upstream {
                 Ok(_) | Err(_) => follower.inbox.look(asked.unwrap_or(why).clone()),
             }
         }
-        for (follower, commit) in unmoved {
-            follower.inbox.passed(follower.index, commit);
+        let unmoved = unmoved.into_iter().map(|(follower, commit)| (follower.clone(), commit)).collect();
+        if followers.len() > FEW {
+            self.state().passed = unmoved;
+        } else {
+            pass(unmoved);
         }
         let tips = tips.into_iter().filter_map(|(target, tip)| Some((target.to_owned(), tip?)));
         self.state().told = tips.collect();
@@ -342,6 +377,12 @@ impl Upstream {
         let scout = self.opened()?.scout();
         let commit = scout.resolve(name)?;
         Ok(follower.at(&scout, commit)?)
+    }
+}
+
+fn pass(followers: Vec<(Arc<Follower>, Oid)>) {
+    for (follower, commit) in followers {
+        follower.inbox.passed(follower.index, commit);
     }
 }
 

@@ -414,7 +414,7 @@ impl Worker {
             images: outcome::images(documents),
             now,
         };
-        let live = |key: &ObjectKey| transaction.current(key);
+        let live = |key: &ObjectKey| transaction.peek(key);
         let mut next = status::compared(&work.of.application.status, live, &compared);
         status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
         status::advanced(&next, &self.advanced(work.of, record, message))
