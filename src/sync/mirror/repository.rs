@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use git2::{ErrorCode, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Oid, Repository, Tree, TreeEntry};
 use jiff::Timestamp;
 
 use super::location::{RepoLocation, scrub};
@@ -49,6 +49,8 @@ pub enum MirrorError {
 
 /// Changed files that are told one by one.
 const MOST_CHANGED: usize = 2_000;
+/// Folders inside each other that are compared one by one.
+const DEEPEST: usize = 64;
 
 /// A repository on this machine that holds what is to be deployed.
 pub struct Mirror {
@@ -118,18 +120,42 @@ impl Mirror {
         Ok(tree.get_path(path.as_ref()).ok().map(|entry| entry.id()))
     }
 
-    /// The files in which two commits differ; `None` when nobody can say, or when they are too many to be worth it.
+    /// The files and folders in which two commits differ; `None` when nobody can say, or when they are too many to be worth
+    /// it. What is the same is not looked into, so it costs what the change does.
     pub fn changed_paths(&self, before: Oid, after: Oid) -> Option<Vec<String>> {
         let tree = |id| self.repository.find_commit(id).and_then(|commit| commit.tree()).ok();
-        let diff = self.repository.diff_tree_to_tree(Some(&tree(before)?), Some(&tree(after)?), None).ok()?;
-        if diff.deltas().len() > MOST_CHANGED {
+        let mut changed = Vec::new();
+        self.collect_changed(&tree(before)?, &tree(after)?, "", 0, &mut changed)?;
+        Some(changed)
+    }
+
+    fn collect_changed(&self, a: &Tree, b: &Tree, at: &str, depth: usize, changed: &mut Vec<String>) -> Option<()> {
+        if a.id() == b.id() {
+            return Some(());
+        }
+        if depth > DEEPEST {
             return None;
         }
-        let sides = diff.deltas().flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()]);
-        let sides = sides.map(|path| path.map(|path| String::from_utf8_lossy(path).into_owned()));
-        let mut paths = sides.collect::<Option<Vec<_>>>()?;
-        paths.dedup();
-        Some(paths)
+        let path = |name: &[u8]| format!("{at}{}", String::from_utf8_lossy(name));
+        for new in b {
+            let old = a.get_name_bytes(new.name_bytes());
+            let is_folder = |entry: &TreeEntry| entry.kind() == Some(ObjectType::Tree);
+            match old {
+                Some(old) if old.id() == new.id() && old.filemode() == new.filemode() => {}
+                Some(old) if is_folder(&old) && is_folder(&new) => {
+                    let folder = |id| self.repository.find_tree(id).ok();
+                    let below = format!("{}/", path(new.name_bytes()));
+                    self.collect_changed(&folder(old.id())?, &folder(new.id())?, &below, depth + 1, changed)?;
+                }
+                _ => changed.push(path(new.name_bytes())),
+            }
+            if changed.len() > MOST_CHANGED {
+                return None;
+            }
+        }
+        let gone = a.iter().filter(|old| b.get_name_bytes(old.name_bytes()).is_none());
+        changed.extend(gone.map(|old| path(old.name_bytes())));
+        Some(())
     }
 
     /// # Errors
@@ -198,4 +224,37 @@ fn printable(text: &str, limit: usize) -> String {
         .filter(|c| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         .take(limit)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_between_two_commits_is_named_and_the_rest_is_not_looked_into() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let repository = Repository::init_bare(folder.path()).unwrap();
+        let who = git2::Signature::now("Ada", "ada@example.com").unwrap();
+        let commit = |files: &[(&str, &str, FileMode)]| {
+            let mut update = git2::build::TreeUpdateBuilder::new();
+            for (path, text, mode) in files {
+                update.upsert(*path, repository.blob(text.as_bytes()).unwrap(), *mode);
+            }
+            let base = repository.find_tree(repository.treebuilder(None).unwrap().write().unwrap()).unwrap();
+            let tree = repository.find_tree(update.create_updated(&repository, &base).unwrap()).unwrap();
+            repository.commit(None, &who, &who, "x", &tree, &[]).unwrap()
+        };
+        use git2::FileMode;
+        let (file, link) = (FileMode::Blob, FileMode::Link);
+        let one =
+            commit(&[("a/b/x", "1", file), ("a/y", "1", file), ("c", "1", file), ("d/e", "1", file), ("l", "c", file)]);
+        let two =
+            commit(&[("a/b/x", "2", file), ("a/y", "1", file), ("c/f", "1", file), ("g", "1", file), ("l", "c", link)]);
+        let mirror = Mirror::open(folder.path(), &RepoLocation::Local(folder.path().to_owned())).unwrap();
+        let mut changed = mirror.changed_paths(one, two).unwrap();
+        changed.sort();
+        assert_eq!(changed, ["a/b/x", "c", "d", "g", "l"]);
+        assert_eq!(mirror.changed_paths(one, one), Some(Vec::new()));
+        assert_eq!(mirror.changed_paths(one, Oid::ZERO_SHA1), None);
+    }
 }
