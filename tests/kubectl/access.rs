@@ -124,3 +124,33 @@ async fn a_token_speaks_for_its_account() {
     shell.refused("a wrong token", said, "You must be logged in to the server");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bootstrap_token_is_good_until_it_is_deleted_and_a_stranger_is_nobody() {
+    let Some(program) = programs().pop() else { return };
+    let world = World::start().await;
+    let shell = Shell { world: &world, program: &program };
+    shell
+        .ok("create secret generic bootstrap-token-abcdef -n kube-system --type=bootstrap.kubernetes.io/token \
+             --from-literal=token-id=abcdef --from-literal=token-secret=0123456789abcdef \
+             --from-literal=usage-bootstrap-authentication=true \
+             --from-literal=auth-extra-groups=system:bootstrappers:joining")
+        .await;
+    let bare = without_certificate(&world);
+    let by = |token: &str| format!("--kubeconfig {} --token {token}", bare.display());
+    let who = shell.ok(&format!("{} auth whoami", by("abcdef.0123456789abcdef"))).await;
+    for word in ["system:bootstrap:abcdef", "system:bootstrappers", "system:bootstrappers:joining"] {
+        assert!(who.contains(word), "{word}: {who}");
+    }
+    let said = shell.run(&format!("{} get pods", by("abcdef.0123456789abcdef"))).await;
+    shell.refused("pods by a bootstrap token", said, "User \"system:bootstrap:abcdef\" cannot list resource \"pods\"");
+    let said = shell.run(&format!("{} get pods", by("abcdef.0123456789abcdee"))).await;
+    shell.refused("a wrong secret", said, "You must be logged in to the server");
+    shell.ok("delete secret bootstrap-token-abcdef -n kube-system").await;
+    let said = shell.run(&format!("{} auth whoami", by("abcdef.0123456789abcdef"))).await;
+    shell.refused("a token that was deleted", said, "You must be logged in to the server");
+    let line = format!("--kubeconfig {} --username=x --password=y get --raw /api/v1/pods", bare.display());
+    let said = shell.run(&line).await;
+    assert_eq!(said.0, 1, "{}", said.1);
+    world.stop().await;
+}

@@ -71,7 +71,7 @@ impl AuditLog {
         let mut log = Log::open(path.to_owned()).await?;
         let (entries, mut waiting) = mpsc::channel::<String>(WAITING);
         let stopping = tasks.token().clone();
-        tasks.spawn("audit log", async move {
+        tasks.spawn_draining("audit log", async move {
             while let Some(Some(entry)) = stopping.run_until_cancelled(waiting.recv()).await {
                 log.write(entry).await;
             }
@@ -162,5 +162,39 @@ impl Log {
         tokio::fs::rename(&self.path, numbered(1)).await?;
         *self = Self::open(self.path.clone()).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_request_is_one_line_that_says_who_asked_in_whose_name() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("audit.log");
+        let tasks = Tasks::default();
+        let log = AuditLog::open(&path, &tasks).await.unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        for impersonator in [None, Some(Identity::admin("root"))] {
+            let mut request = Request::builder().method("DELETE").uri("/api/v1/namespaces/a/pods/b?x=y");
+            request = request.extension(Identity::authenticated("ann", Vec::new()));
+            if let Some(caller) = impersonator {
+                request = request.extension(Impersonator(caller));
+            }
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            let attributes = Attributes::of(request.method(), request.uri());
+            let received = AuditLog::received(&request, &attributes, now);
+            log.answered(received, &Who::of(&request), StatusCode::FORBIDDEN, now).await;
+        }
+        tasks.stop().await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let who = |line: &Value| (line["user"]["username"].clone(), line["impersonatedUser"]["username"].clone());
+        assert_eq!(who(&lines[0]), (json!("ann"), Value::Null));
+        assert_eq!(who(&lines[1]), (json!("root"), json!("ann")));
+        assert_eq!(lines[0]["objectRef"]["resource"], "pods");
+        assert_eq!((&lines[0]["verb"], &lines[0]["responseStatus"]["code"]), (&json!("delete"), &json!(403)));
+        assert_eq!(lines[0]["annotations"]["authorization.k8s.io/decision"], "forbid");
     }
 }
