@@ -58,6 +58,7 @@ async fn answer(State(fake): State<Fake>, request: Request) -> axum::response::R
         let page = if what.contains("page=1") { comments.clone() } else { Vec::new() };
         return axum::Json(page).into_response();
     }
+    let what = what.replace("/notes", "/comments");
     if what.ends_with("/comments") {
         let id = comments.len() + 1;
         comments.push(json!({"id": id, "body": body["body"]}));
@@ -156,6 +157,36 @@ async fn commit_statuses_and_one_notification_a_release() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pull_request_has_one_comment_with_its_plan() {
+    let headers = [("x-github-event", "pull_request"), ("x-github-delivery", "")];
+    let delivery = |url: &str, head: Oid| {
+        json!({"action": "synchronize", "number": 7, "repository": {"clone_url": url},
+            "pull_request": {"base": {"ref": "main"}, "head": {"sha": head.to_string()}}})
+    };
+    let fake = reviewed("github", headers, delivery).await;
+    let update = &fake.calls("PATCH")[..];
+    assert!(update.len() == 1 && update[0].headers["authorization"] == "Bearer t0ken");
+    assert!(update[0].what.contains("/issues/comments/2"), "{}", update[0].what);
+    assert_eq!(fake.calls("/statuses/").last().unwrap().body["state"], "success");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merge_request_has_one_note_with_its_plan() {
+    let headers = [("x-gitlab-event", "Merge Request Hook"), ("x-gitlab-event-uuid", "")];
+    let delivery = |url: &str, head: Oid| {
+        json!({"object_kind": "merge_request", "project": {"git_http_url": url}, "object_attributes": {
+            "action": "update", "iid": 7, "target_branch": "main", "last_commit": {"id": head.to_string()}}})
+    };
+    let fake = reviewed("gitlab", headers, delivery).await;
+    let update = &fake.calls("PUT")[..];
+    assert!(update.len() == 1 && update[0].headers["private-token"] == "t0ken");
+    assert!(update[0].what.contains("/merge_requests/7/notes/2"), "{}", update[0].what);
+    let status = fake.calls("/statuses/").pop().unwrap();
+    assert!(status.what.starts_with("POST /projects/") && status.what.contains("%2F"), "{}", status.what);
+    assert_eq!((&status.body["state"], &status.body["name"]), (&json!("success"), &json!("windlass/shop")));
+}
+
+/// A request to merge is told of twice, the second time with another commit.
+async fn reviewed(provider: &str, [event, id]: [(&str, &str); 2], delivery: impl Fn(&str, Oid) -> Value) -> Fake {
     let world = World::new().await;
     let fake = Fake::default();
     let address = fake.start().await;
@@ -163,7 +194,7 @@ async fn a_pull_request_has_one_comment_with_its_plan() {
     let syncer = world.start().await;
     settled(&syncer, first).await;
     let url = world.path().display().to_string();
-    let host = json!({"url": url, "provider": "github", "api": address, "token": "t0ken"});
+    let host = json!({"url": url, "provider": provider, "api": address, "token": "t0ken"});
     world.secret("host", "git-host", host).await;
     fake.comments.lock().unwrap().push(json!({"id": 1, "body": "Looks good"}));
     let branch = |text: &str| {
@@ -180,12 +211,10 @@ async fn a_pull_request_has_one_comment_with_its_plan() {
     };
     for (round, text) in ["2", "3"].into_iter().enumerate() {
         let head = branch(text);
-        let delivery = json!({"action": "synchronize", "number": 7, "repository": {"clone_url": url},
-            "pull_request": {"base": {"ref": "main"}, "head": {"sha": head.to_string()}}});
         let request = http::Request::post("/api/webhook")
-            .header("x-github-event", "pull_request")
-            .header("x-github-delivery", round.to_string())
-            .body(axum::body::Body::from(delivery.to_string()))
+            .header(event.0, event.1)
+            .header(id.0, round.to_string())
+            .body(axum::body::Body::from(delivery(&url, head).to_string()))
             .unwrap();
         let answered = tower::ServiceExt::oneshot(syncer.routes(), request).await.unwrap();
         assert_eq!(answered.status(), 202);
@@ -202,6 +231,10 @@ async fn a_pull_request_has_one_comment_with_its_plan() {
     let comments = fake.comments.lock().unwrap().clone();
     assert_eq!(comments.len(), 2, "{comments:?}");
     assert_eq!(comments[0]["body"], "Looks good");
-    assert!(fake.calls("PATCH").len() == 1 && fake.calls("PATCH")[0].headers["authorization"] == "Bearer t0ken");
     assert_eq!(world.find(kinds::CONFIG_MAP, "a").unwrap()["data"]["key"], "1", "nothing is deployed");
+    world.commit("Two", &[("a.yaml", Some(&config_map("a", "2")))]);
+    world.until("the commit status is set", |_| !fake.calls("/statuses/").is_empty()).await;
+    let succeeded = |_: &World| fake.calls("/statuses/").last().is_some_and(|call| call.body["state"] == "success");
+    world.until("it succeeded", succeeded).await;
+    fake
 }
