@@ -166,3 +166,30 @@ fn a_reader_that_leaves_early_ends_the_command_quietly() {
     let output = command.args(["completions", "bash"]).stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), text(&output).as_str()), (Some(0), ""));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_application_is_planned_with_the_files_that_are_its_own() {
+    let (repo, data, windlass_up, client) = cluster().await;
+    let child = format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: team, namespace: argocd}}\nspec:\n  project: default\n  \
+         source: {{repoURL: '{}', path: .team, targetRevision: main}}\n  destination: {{namespace: default}}\n  \
+         syncPolicy: {{automated: {{prune: true}}}}\n",
+        repo.path().display()
+    );
+    repo.write("team.yaml", &child);
+    repo.write(".team/own.yaml", &SETTINGS.replace("settings", "own"));
+    repo.write(".team/deeper/not.yaml", &SETTINGS.replace("settings", "deeper"));
+    repo.commit("team: first");
+    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    eventually("the team's is deployed", || async { maps.get("own").await.ok() }).await;
+    for name in ["team", "argocd/team"] {
+        expect(windlass(repo.path(), data.path(), &["diff", "--application", name]), 0, &["1 unchanged"]);
+        expect(windlass(repo.path(), data.path(), &["status", "--application", name]), 0, &["team", "Synced"]);
+    }
+    expect(windlass(repo.path(), data.path(), &["sync", "--application", "team"]), 0, &[]);
+    // Without a name, it is the repository's own.
+    expect(windlass(repo.path(), data.path(), &["status"]), 0, &["settings"]);
+    let said = windlass(repo.path(), data.path(), &["status", "--application", "other"]);
+    expect(said, 2, &["there is no Application \"other\"; there are", "argocd/team"]);
+    assert_eq!(windlass_up.stop(), Some(0));
+}

@@ -153,8 +153,8 @@ pub struct Connection {
     /// Data directory of the windlass to connect to
     #[arg(long, value_name = "DIR", env = "WINDLASS_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Application to ask about [default: the only one, or the one named after the repository]
-    #[arg(long, value_name = "NAME")]
+    /// Application to ask about [default: that of the repository that the server was started with]
+    #[arg(long, value_name = "[NAMESPACE/]NAME")]
     pub application: Option<String>,
 }
 

@@ -42,33 +42,50 @@ pub async fn from_kubeconfig(path: &Path, server: Option<&str>) -> anyhow::Resul
     Ok(kube::Client::try_from(config)?)
 }
 
-/// Applications of windlass's own namespace.
-pub fn applications(client: &kube::Client) -> Api<DynamicObject> {
+/// Applications of a namespace.
+pub fn applications(client: &kube::Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &resource())
+}
+
+fn resource() -> ApiResource {
     let kind = kinds::APPLICATION;
-    let resource = ApiResource {
+    ApiResource {
         group: kind.group.into(),
         version: kind.version.into(),
         api_version: kind.api_version(),
         kind: kind.kind.into(),
         plural: kind.plural.into(),
-    };
-    Api::namespaced_with(client.clone(), SYSTEM_NAMESPACE, &resource)
+    }
 }
 
-/// The Application that the command is about: the one named, or the only one there is.
+/// The Application that the command is about: the one named (`NAME`, or `NAMESPACE/NAME` where several are called so), or the
+/// one of the repository that the server was started with.
 pub async fn application(client: &kube::Client, connection: &Connection) -> anyhow::Result<Application> {
-    let api = applications(client);
-    let found = match &connection.application {
-        Some(name) => api.get(name).await.with_context(|| format!("cannot get Application {name:?}"))?,
-        None => {
-            let mut all = api.list(&ListParams::default()).await.context("cannot list the Applications")?.items;
-            let names: Vec<_> = all.iter().filter_map(|a| a.metadata.name.clone()).collect();
-            match (all.pop(), names.len()) {
-                (Some(only), 1) => only,
-                (None, _) => bail!("the server has no Application: was it started with a repository?"),
-                _ => bail!("the server has several Applications, name one with --application: {}", names.join(", ")),
-            }
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource());
+    let all = api.list(&ListParams::default()).await.context("cannot list the Applications")?.items;
+    let full_name = |found: &DynamicObject| {
+        let metadata = &found.metadata;
+        format!(
+            "{}/{}",
+            metadata.namespace.as_deref().unwrap_or_default(),
+            metadata.name.as_deref().unwrap_or_default()
+        )
+    };
+    let is_meant = |found: &DynamicObject| match &connection.application {
+        Some(name) if name.contains('/') => full_name(found) == *name,
+        Some(name) => found.metadata.name.as_ref() == Some(name),
+        None => all.len() == 1 || found.metadata.namespace.as_deref() == Some(SYSTEM_NAMESPACE),
+    };
+    let meant: Vec<&DynamicObject> = all.iter().filter(|found| is_meant(found)).collect();
+    let list = |these: &[&DynamicObject]| these.iter().map(|found| full_name(found)).collect::<Vec<_>>().join(", ");
+    let found = match (meant.as_slice(), &connection.application) {
+        ([only], _) => (*only).clone(),
+        _ if all.is_empty() => bail!("the server has no Application: was it started with a repository?"),
+        ([], Some(name)) => {
+            bail!("there is no Application {name:?}; there are {}", list(&all.iter().collect::<Vec<_>>()))
         }
+        ([], None) => bail!("name an Application with --application: {}", list(&all.iter().collect::<Vec<_>>())),
+        (several, _) => bail!("several Applications are meant, name one with --application: {}", list(several)),
     };
     serde_json::from_value(serde_json::to_value(found)?)
         .context("the server's Application is not one this version knows")

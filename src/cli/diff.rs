@@ -12,9 +12,9 @@ use super::output::{Paint, show};
 use crate::diff::plan::Plan;
 use crate::diff::render::{self, Style};
 use crate::object::application::Application;
-use crate::object::{SYSTEM_NAMESPACE, kinds};
+use crate::object::kinds;
 use crate::sync::render::{Rendered, place, work_tree};
-use crate::sync::{self, PlanRequest};
+use crate::sync::{self, PlanRequest, Selection};
 
 /// Namespace of objects that name none, where the Application does not say.
 const DESTINATION: &str = "default";
@@ -30,6 +30,7 @@ pub async fn run(args: DiffArgs, global: &Global) -> anyhow::Result<ExitCode> {
             "" => DESTINATION,
             namespace => namespace,
         },
+        selection: &Selection::of(application.spec.source.directory.as_ref()).map_err(anyhow::Error::msg)?,
     };
     let request = folder.request(args.revision.as_deref())?;
     let mut plan = plan(&client, &application, &request).await?;
@@ -60,6 +61,8 @@ struct Folder<'a> {
     repo: &'a Path,
     below: &'a str,
     namespace: &'a str,
+    /// Which of the files are the Application's.
+    selection: &'a Selection,
 }
 
 impl Folder<'_> {
@@ -67,7 +70,7 @@ impl Folder<'_> {
         let Some(revision) = revision else {
             let repo = self.repo.display();
             let below = if self.below == "." { "" } else { self.below };
-            let rendered = work_tree(self.repo, below, self.namespace);
+            let rendered = work_tree(self.repo, below, self.namespace, self.selection);
             let rendered = rendered.with_context(|| format!("cannot read the work tree at {repo} (--repo)"))?;
             return Ok(PlanRequest::of("work tree", &rendered, None));
         };
@@ -87,7 +90,7 @@ impl Folder<'_> {
 
     fn at(&self, revision: &str) -> anyhow::Result<(String, Rendered)> {
         let below = if self.below == "." { "" } else { self.below };
-        let read = sync::at_revision(self.repo, revision, below, self.namespace);
+        let read = sync::at_revision(self.repo, revision, below, self.namespace, self.selection);
         let (commit, rendered) = read.with_context(|| format!("cannot read revision {revision:?}"))?;
         Ok((commit.id.to_string(), rendered))
     }
@@ -95,7 +98,8 @@ impl Folder<'_> {
 
 async fn plan(client: &kube::Client, application: &Application, request: &PlanRequest) -> anyhow::Result<Plan> {
     let name = application.metadata.name.as_deref().unwrap_or_default();
-    let path = format!("{}/{name}/plan", kinds::APPLICATION.collection_path(SYSTEM_NAMESPACE));
+    let namespace = application.metadata.namespace.as_deref().unwrap_or_default();
+    let path = format!("{}/{name}/plan", kinds::APPLICATION.collection_path(namespace));
     let body = serde_json::to_vec(request)?;
     let request = http::Request::post(path).header("content-type", "application/json").body(body)?;
     client.request(request).await.with_context(|| format!("the server cannot plan for Application {name:?}"))

@@ -17,7 +17,8 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
     let application = client::application(&client, &args.connection).await?;
     let name = application.metadata.name.clone().unwrap_or_default();
-    let api = client::applications(&client);
+    let namespace = application.metadata.namespace.clone().unwrap_or_default();
+    let api = client::applications(&client, &namespace);
     let mut ask = json!({"metadata": {"annotations": {REFRESH_ANNOTATION: "normal"}}});
     if let Some(commit) = &args.approve {
         if commit.len() < 7 || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {

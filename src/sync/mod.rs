@@ -63,5 +63,6 @@ pub use lint::{Linted, lint};
 pub use mirror::RepoLocation;
 pub use reader::at_revision;
 pub use request::{PlanRequest, PostedDocument};
+pub use settings::Selection;
 pub use syncer::{Progress, SyncConfig, SyncError, Syncer, start};
 pub use trigger::Trigger;

@@ -24,7 +24,8 @@ pub struct Search<'a> {
     pub spec: &'a ApplicationSpec,
     /// What it declares itself: Applications among it may not exist yet.
     pub documents: &'a [Document],
-    /// For a plan, what is planned in place of the newest commit.
+    /// For a plan, what is planned in place of the newest commit; empty for a work tree, of which only one Application is
+    /// known.
     pub revision: Option<&'a str>,
 }
 
@@ -84,7 +85,7 @@ impl Search<'_> {
         let own = self.spec.all_sources().first()?;
         let first = spec.all_sources().first()?;
         let follows_same = first.repo_url == own.repo_url && first.target_revision == own.target_revision;
-        let at = match self.revision.filter(|_| follows_same) {
+        let at = match self.revision.filter(|revision| follows_same && !revision.is_empty()) {
             Some(revision) => At::Named(revision.to_owned()),
             None => At::Tips { unless: None },
         };

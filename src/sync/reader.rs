@@ -74,11 +74,12 @@ pub fn at_revision(
     revision: &str,
     below: &str,
     namespace: &str,
+    selection: &Selection,
 ) -> Result<(Commit, Rendered), MirrorError> {
     let mirror = Mirror::open(path, &RepoLocation::Local(path.to_owned()))?;
     let id = mirror.resolve(revision)?;
     let below = normalised(below).unwrap_or_else(|_| below.to_owned());
-    let wanted = Wanted { path: &below, selection: &Selection::all(), namespace, tools: None };
+    let wanted = Wanted { path: &below, selection, namespace, tools: None };
     let Reading { commit, rendered, .. } = Reader::new(mirror, None).read(id, wanted)?;
     Ok((commit, Arc::unwrap_or_clone(rendered)))
 }

@@ -14,6 +14,7 @@ use super::super::output::{short, table};
 use super::load::{self, Load, Tally};
 use super::stage::{Narrator, Repository};
 use super::watch::{self, until};
+use crate::object::SYSTEM_NAMESPACE;
 
 const NAMESPACE: &str = "shop";
 const WORKLOAD: &str = "web";
@@ -163,7 +164,7 @@ impl Story {
     }
 
     async fn show_application(&self, narrator: &Narrator) -> anyhow::Result<()> {
-        let all = client::applications(&self.kube).list(&kube::api::ListParams::default()).await?;
+        let all = client::applications(&self.kube, SYSTEM_NAMESPACE).list(&kube::api::ListParams::default()).await?;
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let rows = all.items.iter().map(|object| {
             let status = &object.data["status"];

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::client;
 use super::super::output::{ago, table};
+use crate::object::SYSTEM_NAMESPACE;
 use crate::object::application::Application;
 
 /// Longest wait for anything in the story; on a slow machine the first image import takes some seconds.
@@ -48,7 +49,7 @@ pub async fn healthy_at(kube: &kube::Client, name: &str, commit: &str) -> anyhow
             && status["health"]["status"] == "Healthy"
     };
     let what = format!("commit {} synced and healthy", client_short(commit));
-    let api = client::applications(kube);
+    let api = client::applications(kube, SYSTEM_NAMESPACE);
     let reached = tokio::time::timeout(PATIENCE, await_condition(api, name, condition)).await;
     let object = reached.map_err(|_| anyhow!("{what}: not within {PATIENCE:?}"))?.context(what)?;
     Ok(serde_json::from_value(serde_json::to_value(object)?)?)

@@ -36,14 +36,14 @@ pub fn directory(path: &Path, namespace: &str) -> Result<Rendered, FolderError> 
     } else {
         folder(path, 0, &|_| false)?
     };
-    Ok(finish(&folder, root, "", namespace))
+    Ok(finish(&folder, root, "", namespace, &Selection::all()))
 }
 
 /// What the work tree that `path` is in declares below its folder `below` (empty: all of it), uncommitted files too.
 ///
 /// # Errors
 /// When there is no work tree or it cannot be read.
-pub fn work_tree(path: &Path, below: &str, namespace: &str) -> Result<Rendered, FolderError> {
+pub fn work_tree(path: &Path, below: &str, namespace: &str, selection: &Selection) -> Result<Rendered, FolderError> {
     let repository = Repository::discover(path).map_err(|source| FolderError::Git { path: path.to_owned(), source })?;
     let root = repository.workdir().ok_or_else(|| FolderError::NoWorkTree { path: path.to_owned() })?.to_owned();
     let ignored = |path: &Path| repository.is_path_ignored(path).unwrap_or(false);
@@ -53,13 +53,13 @@ pub fn work_tree(path: &Path, below: &str, namespace: &str) -> Result<Rendered, 
         let name = start.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let parent = Path::new(below).parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
         let single = Folder { entries: vec![(name, file(&start, metadata.len())?)], is_sealed: false };
-        return Ok(finish(&single, &root, &parent, namespace));
+        return Ok(finish(&single, &root, &parent, namespace, &Selection::all()));
     }
-    Ok(finish(&folder(&start, 0, &ignored)?, &root, below.trim_matches('/'), namespace))
+    Ok(finish(&folder(&start, 0, &ignored)?, &root, below.trim_matches('/'), namespace, selection))
 }
 
-fn finish(folder: &Folder, root: &Path, path: &str, namespace: &str) -> Rendered {
-    let mut rendered = Rendered::of(folder, path, namespace, &Selection::all());
+fn finish(folder: &Folder, root: &Path, path: &str, namespace: &str, selection: &Selection) -> Rendered {
+    let mut rendered = Rendered::of(folder, path, namespace, selection);
     place(&mut rendered.errors, |file| fs::read_to_string(root.join(file)).ok());
     rendered
 }

@@ -50,7 +50,7 @@ async fn what_is_deployed_differs_in_nothing() {
     assert_eq!((steps(&tip), tip.unchanged, tip.errors.len()), (vec![], 2, 0), "{tip:?}");
     assert_eq!(tip.revision, first.to_string());
     // A work tree of the same files, which no commit names, is the same too.
-    let rendered = render::work_tree(&world.path(), "", "default").unwrap();
+    let rendered = render::work_tree(&world.path(), "", "default", &crate::sync::Selection::all()).unwrap();
     let same = plan(&syncer, &PlanRequest::of("work tree", &rendered, None)).await;
     assert_eq!((steps(&same), same.unchanged), (vec![], 2), "{same:?}");
     assert_eq!(world.registry.store().revision(), revision_before, "a plan writes nothing");
@@ -65,7 +65,7 @@ async fn a_work_tree_is_planned_with_its_uncommitted_files() {
     write("ignored.yaml", "not: a manifest\n");
     write(".gitignore", "ignored.yaml\n");
     std::fs::remove_file(world.path().join("conf.yaml")).unwrap();
-    let rendered = render::work_tree(&world.path(), "", "default").unwrap();
+    let rendered = render::work_tree(&world.path(), "", "default", &crate::sync::Selection::all()).unwrap();
     assert_eq!(rendered.errors, []);
     let revision_before = world.registry.store().revision();
     let plan = plan(&syncer, &PlanRequest::of("work tree", &rendered, None)).await;
