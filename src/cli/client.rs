@@ -61,32 +61,42 @@ fn resource() -> ApiResource {
 /// The Application that the command is about: the one named (`NAME`, or `NAMESPACE/NAME` where several are called so), or the
 /// one of the repository that the server was started with.
 pub async fn application(client: &kube::Client, connection: &Connection) -> anyhow::Result<Application> {
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource());
-    let all = api.list(&ListParams::default()).await.context("cannot list the Applications")?.items;
-    let full_name = |found: &DynamicObject| {
-        let metadata = &found.metadata;
-        format!(
-            "{}/{}",
-            metadata.namespace.as_deref().unwrap_or_default(),
-            metadata.name.as_deref().unwrap_or_default()
-        )
-    };
-    let is_meant = |found: &DynamicObject| match &connection.application {
-        Some(name) if name.contains('/') => full_name(found) == *name,
-        Some(name) => found.metadata.name.as_ref() == Some(name),
-        None => all.len() == 1 || found.metadata.namespace.as_deref() == Some(SYSTEM_NAMESPACE),
-    };
-    let meant: Vec<&DynamicObject> = all.iter().filter(|found| is_meant(found)).collect();
-    let list = |these: &[&DynamicObject]| these.iter().map(|found| full_name(found)).collect::<Vec<_>>().join(", ");
-    let found = match (meant.as_slice(), &connection.application) {
-        ([only], _) => (*only).clone(),
-        _ if all.is_empty() => bail!("the server has no Application: was it started with a repository?"),
-        ([], Some(name)) => {
-            bail!("there is no Application {name:?}; there are {}", list(&all.iter().collect::<Vec<_>>()))
+    let named = connection.application.as_deref();
+    let found = match named.and_then(|name| name.split_once('/')) {
+        Some((namespace, name)) => {
+            let found = applications(client, namespace).get(name).await;
+            found.with_context(|| format!("cannot get Application {namespace}/{name}"))?
         }
-        ([], None) => bail!("name an Application with --application: {}", list(&all.iter().collect::<Vec<_>>())),
-        (several, _) => bail!("several Applications are meant, name one with --application: {}", list(several)),
+        None => find(client, named).await?,
     };
     serde_json::from_value(serde_json::to_value(found)?)
         .context("the server's Application is not one this version knows")
+}
+
+/// The one Application of this name in whatever namespace, or the only one that can be meant.
+async fn find(client: &kube::Client, name: Option<&str>) -> anyhow::Result<DynamicObject> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource());
+    let all = api.list(&ListParams::default()).await.context("cannot list the Applications")?.items;
+    let list = |these: &[DynamicObject]| {
+        let full = |found: &DynamicObject| {
+            let text = |part: &Option<String>| part.clone().unwrap_or_default();
+            format!("{}/{}", text(&found.metadata.namespace), text(&found.metadata.name))
+        };
+        these.iter().map(full).collect::<Vec<_>>().join(", ")
+    };
+    let is_meant = |found: &&DynamicObject| match name {
+        Some(name) => found.metadata.name.as_deref() == Some(name),
+        None => all.len() == 1 || found.metadata.namespace.as_deref() == Some(SYSTEM_NAMESPACE),
+    };
+    let mut meant: Vec<DynamicObject> = all.iter().filter(is_meant).cloned().collect();
+    match (meant.pop(), name) {
+        (Some(only), _) if meant.is_empty() => Ok(only),
+        (None, _) if all.is_empty() => bail!("the server has no Application: was it started with a repository?"),
+        (None, Some(name)) => bail!("there is no Application {name:?}; there are {}", list(&all)),
+        (None, None) => bail!("name an Application with --application: {}", list(&all)),
+        (Some(another), _) => {
+            meant.push(another);
+            bail!("several Applications are meant, name one with --application: {}", list(&meant))
+        }
+    }
 }

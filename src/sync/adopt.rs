@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use git2::Oid;
 use jiff::Timestamp;
 
 use super::blocking::blocking;
@@ -22,8 +21,7 @@ impl Worker {
         let operation = application.status.operation_state.as_ref();
         let is_under_way = operation.is_some_and(|operation| operation.phase == "Running");
         let last = application.status.history.last()?;
-        let revisions = if last.revisions.is_empty() { std::slice::from_ref(&last.revision) } else { &last.revisions };
-        let commits = revisions.iter().map(|id| id.parse()).collect::<Result<Vec<Oid>, _>>().ok()?;
+        let commits = waves::commits(&last.revision, &last.revisions);
         if commits.len() != self.sources.len() {
             return None;
         }

@@ -1,7 +1,6 @@
 //! The end of an Application that asks for it by finalizer: its objects are deleted, and only when they are gone
 //! the Application goes. Without the finalizer, the objects stay.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +60,7 @@ impl Worker {
         inventory.extend(waves::hooks_of(&kinds, &application.status));
         self.own(inventory.iter().cloned().collect());
         if !has(POST_DELETE_FINALIZER) || !waves::has_begun(&application.status, Phase::PostDelete) {
-            let all: BTreeSet<ObjectKey> = inventory.iter().cloned().collect();
-            let successors = self.successors(application, Arc::default(), all).await;
+            let successors = self.successors(application, Arc::default(), &inventory).await;
             inventory.retain(|key| !successors.contains_key(key));
             let is_gone = self.delete_all(inventory, propagation).await.map_err(|error| error.to_string())?;
             if !is_gone {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +15,7 @@ use super::mirror::RepoLocation;
 use super::render::AgeKeys;
 use crate::cluster::registry::Registry;
 use crate::cluster::store::Snapshot;
-use crate::object::{SYSTEM_NAMESPACE, kinds};
+use crate::object::{Object, SYSTEM_NAMESPACE, kinds};
 
 const TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
 /// Says of a Secret what windlass does with it.
@@ -23,7 +24,7 @@ pub const OWN_TYPE_LABEL: &str = "windlass.dev/secret-type";
 const SOPS_AGE: &str = "sops-age";
 const KNOWN_HOSTS: &str = "argocd-ssh-known-hosts-cm";
 /// Whoever may write Secrets there may already do everything.
-pub const NAMESPACES: [&str; 2] = [SYSTEM_NAMESPACE, "argocd"];
+const NAMESPACES: [&str; 2] = [SYSTEM_NAMESPACE, "argocd"];
 
 /// What a fetch needs beside the URL.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -46,45 +47,17 @@ pub enum Purpose {
 
 /// The credentials for a repository, as the cluster has them now.
 pub fn find(live: &Snapshot, location: &RepoLocation, purpose: Purpose) -> Access {
-    let for_writing = ["repository-write", "repo-write-creds"];
-    let (mut access, is_found) = match purpose {
-        Purpose::Write => find_of(live, location, for_writing),
-        Purpose::Read => (Access::default(), false),
-    };
-    if !is_found {
-        access = find_of(live, location, ["repository", "repo-creds"]).0;
-    }
-    access
-}
-
-/// `types` are those of Secrets that are for one repository, and for all whose URL begins with theirs.
-fn find_of(live: &Snapshot, location: &RepoLocation, types: [&str; 2]) -> (Access, bool) {
-    let wanted = location.identity();
-    let mut best: Option<(usize, BTreeMap<String, String>)> = None;
-    for namespace in NAMESPACES {
-        for secret in live.list(kinds::SECRET, namespace) {
-            let Some(kind) = secret.meta.labels.get(TYPE_LABEL) else { continue };
-            let data = data_of(&secret.value());
-            let Some(url) = data.get("url").and_then(|url| url.trim().parse::<RepoLocation>().ok()) else { continue };
-            let identity = url.identity();
-            let length = match kind.as_str() {
-                kind if kind == types[0] && identity == wanted => usize::MAX,
-                kind if kind == types[1] && covers(&identity, &wanted) => identity.len(),
-                _ => continue,
-            };
-            if best.as_ref().is_none_or(|(known, _)| length > *known) {
-                best = Some((length, data));
-            }
-        }
-    }
     let hosts = NAMESPACES.iter().filter_map(|namespace| live.find(kinds::CONFIG_MAP, namespace, KNOWN_HOSTS));
     let hosts = hosts.map(|map| map.value()["data"]["ssh_known_hosts"].as_str().unwrap_or_default().to_owned());
     let known_hosts = hosts.collect::<Vec<_>>().join("\n");
-    let Some((_, data)) = best else { return (Access { known_hosts, ..Access::default() }, false) };
+    let wanted = location.identity();
+    let writing = (purpose == Purpose::Write).then(|| best(live, &wanted, ["repository-write", "repo-write-creds"]));
+    let found = writing.flatten().or_else(|| best(live, &wanted, ["repository", "repo-creds"]));
+    let Some(data) = found else { return Access { known_hosts, ..Access::default() } };
     let text = |name: &str| data.get(name).cloned().unwrap_or_default();
     let is_set = |name: &str| data.get(name).is_some_and(|value| value.trim() == "true");
     let bearer = text("bearerToken");
-    let access = Access {
+    Access {
         // The hosts take a token as the password of any user.
         username: if text("username").is_empty() && !bearer.is_empty() {
             "x-token-auth".to_owned()
@@ -95,8 +68,33 @@ fn find_of(live: &Snapshot, location: &RepoLocation, types: [&str; 2]) -> (Acces
         ssh_key: text("sshPrivateKey"),
         known_hosts,
         ignores_host_key: is_set("insecureIgnoreHostKey") || is_set("insecure"),
-    };
-    (access, true)
+    }
+}
+
+/// The values of the Secret that fits the repository best. `one` is the type of those that are for a single repository, `all` of
+/// those that are for every one whose URL begins with theirs.
+fn best(live: &Snapshot, wanted: &str, [one, all]: [&str; 2]) -> Option<BTreeMap<String, String>> {
+    let mut best: Option<(usize, BTreeMap<String, String>)> = None;
+    for (kind, secret) in secrets(live, TYPE_LABEL) {
+        let data = data_of(&secret.value());
+        let Some(url) = data.get("url").and_then(|url| url.trim().parse::<RepoLocation>().ok()) else { continue };
+        let identity = url.identity();
+        let length = match kind {
+            kind if kind == one && identity == wanted => usize::MAX,
+            kind if kind == all && covers(&identity, wanted) => identity.len(),
+            _ => continue,
+        };
+        if best.as_ref().is_none_or(|(known, _)| length > *known) {
+            best = Some((length, data));
+        }
+    }
+    best.map(|(_, data)| data)
+}
+
+/// The Secrets of the trusted namespaces that have a label, with what it says.
+pub fn secrets<'a>(live: &'a Snapshot, label: &'a str) -> impl Iterator<Item = (&'a str, &'a Arc<Object>)> {
+    let all = NAMESPACES.iter().flat_map(|namespace| live.list(kinds::SECRET, namespace));
+    all.filter_map(move |secret| Some((secret.meta.labels.get(label)?.as_str(), secret)))
 }
 
 /// The age keys of the file `path`, and of the Secrets that hold some.
@@ -104,10 +102,8 @@ pub fn age_keys(registry: &Registry, path: &Path) -> AgeKeys {
     let (registry, path) = (registry.clone(), path.to_owned());
     AgeKeys::new(move || {
         let live = registry.snapshot();
-        let secrets = NAMESPACES.iter().flat_map(|namespace| live.list(kinds::SECRET, namespace));
-        let holding =
-            secrets.filter(|secret| secret.meta.labels.get(OWN_TYPE_LABEL).is_some_and(|kind| kind == SOPS_AGE));
-        let mut texts: Vec<String> = holding.flat_map(|secret| data_of(&secret.value()).into_values()).collect();
+        let holding = secrets(&live, OWN_TYPE_LABEL).filter(|(kind, _)| *kind == SOPS_AGE);
+        let mut texts: Vec<String> = holding.flat_map(|(_, secret)| data_of(&secret.value()).into_values()).collect();
         texts.extend(fs::read_to_string(&path));
         texts.join("\n")
     })

@@ -2,7 +2,7 @@
 //! that also holds the new status, so objects and inventory can never tell different stories. An Application that is
 //! not synced by itself is compared only.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -262,12 +262,11 @@ impl Worker {
                 return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
             }
             let wanted: HashSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
-            let gone: BTreeSet<ObjectKey> = inventory.iter().filter(|key| !wanted.contains(key)).cloned().collect();
-            if !gone.is_empty() {
+            if inventory.iter().any(|key| !wanted.contains(key)) {
                 if self.is_unrelated(&application, desired).await {
                     pruning.distrust();
                 }
-                let successors = self.successors(&application, desired.rendered.clone(), gone).await;
+                let successors = self.successors(&application, desired.rendered.clone(), &inventory).await;
                 inventory.retain(|key| !successors.contains_key(key));
             }
         }
@@ -385,17 +384,18 @@ impl Worker {
         blocking(move || desired::replaces_history(&sources, &application, commit)).await
     }
 
-    /// Those of `keys` that another Application declares by now.
+    /// Those of the inventory that another Application declares by now, and this one no longer.
     pub(super) async fn successors(
         &self,
         application: &Arc<Application>,
         declared: Arc<Rendered>,
-        keys: BTreeSet<ObjectKey>,
+        inventory: &[ObjectKey],
     ) -> BTreeMap<ObjectKey, String> {
         let (shared, from, application) = (self.shared.clone(), self.key.clone(), application.clone());
+        let inventory = inventory.to_vec();
         let search = move || {
             let (spec, documents) = (&application.spec, &declared.documents);
-            Search { shared: &shared, from: &from, spec, documents, revision: None }.successors(keys)
+            Search { shared: &shared, from: &from, spec, documents, revision: None }.successors(&inventory)
         };
         let found = blocking(search).await;
         for (key, to) in &found {

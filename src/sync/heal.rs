@@ -158,7 +158,7 @@ impl Worker {
 
     /// Whether another Application declares the object too and wrote it last: two that heal it would never stop.
     fn belongs_to_another(&self, key: &ObjectKey) -> bool {
-        if self.shared.hub.others(key, &self.inbox).is_empty() {
+        if self.shared.hub.others(key, &self.name).is_empty() {
             return false;
         }
         let live = self.shared.registry.snapshot().get(key).map(|object| object.value());

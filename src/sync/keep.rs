@@ -52,7 +52,7 @@ impl Worker {
     /// Which of the objects others declare too, in Argo CD's words.
     pub(super) fn shared_with(&self, keys: &HashSet<ObjectKey>) -> Vec<String> {
         let shared = keys.iter().filter_map(|key| {
-            let others = self.shared.hub.others(key, &self.inbox);
+            let others = self.shared.hub.others(key, &self.name);
             let list = others.join(", ");
             let kind = key.kind.kind;
             (!others.is_empty())

@@ -30,12 +30,16 @@ pub struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Those of `keys` that another Application declares, with what that one's objects are tracked by.
-    pub fn successors(&self, mut keys: BTreeSet<ObjectKey>) -> BTreeMap<ObjectKey, String> {
+    /// Those of its objects, as the inventory lists them, that it no longer declares and another Application does, with what
+    /// that one's objects are tracked by.
+    pub fn successors(&self, inventory: &[ObjectKey]) -> BTreeMap<ObjectKey, String> {
         let mut found = BTreeMap::new();
         let live = self.shared.registry.snapshot();
         let name = tracking::name_of(self.from);
-        keys.retain(|key| live.get(key).is_some_and(|object| tracking::is_tracked(&name, key, &object.value())));
+        let wanted: BTreeSet<&ObjectKey> = self.documents.iter().map(|document| &document.key).collect();
+        let is_owned =
+            |key: &&ObjectKey| live.get(key).is_some_and(|object| tracking::is_tracked(&name, key, &object.value()));
+        let keys: Vec<&ObjectKey> = inventory.iter().filter(|key| !wanted.contains(key)).filter(is_owned).collect();
         if keys.is_empty() {
             return found;
         }
@@ -51,9 +55,9 @@ impl Search<'_> {
                     self.upstreams().iter().flat_map(|upstream| upstream.behind()).collect();
                 let up_to_date = |owner: &str| !behind.iter().any(|key| tracking::name_of(key) == owner);
                 for key in &keys {
-                    let others = self.shared.hub.owners(key);
-                    if let Some(owner) = others.iter().find(|owner| ***owner != *name && up_to_date(owner)) {
-                        found.insert(key.clone(), owner.to_string());
+                    let others = self.shared.hub.others(key, &name);
+                    if let Some(owner) = others.iter().find(|owner| up_to_date(owner)) {
+                        found.insert((*key).clone(), owner.to_string());
                     }
                 }
                 due.extend(behind.into_iter().filter_map(|key| Some((key.clone(), spec_of(live.get(&key)?)?))));
@@ -65,8 +69,8 @@ impl Search<'_> {
             }
             let Some(desired) = self.read(&application, &spec) else { continue };
             let declared: BTreeSet<&ObjectKey> = desired.rendered.documents.iter().map(|d| &d.key).collect();
-            for key in keys.iter().filter(|key| declared.contains(key)) {
-                found.entry(key.clone()).or_insert_with(|| tracking::name_of(&application));
+            for key in keys.iter().filter(|key| declared.contains(**key)) {
+                found.entry((*key).clone()).or_insert_with(|| tracking::name_of(&application));
             }
             due.extend(new_applications(&desired.rendered.documents));
         }

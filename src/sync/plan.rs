@@ -112,7 +112,7 @@ pub fn plan(registry: &Registry, request: Request) -> Plan {
 }
 
 /// What goes to other Applications, and what comes from them.
-fn moves(transaction: &Transaction, to: &str, successors: &BTreeMap<ObjectKey, String>) -> Vec<Move> {
+fn moves(transaction: &Transaction, own: &str, successors: &BTreeMap<ObjectKey, String>) -> Vec<Move> {
     let named = |key: &ObjectKey, from: &str, to: &str| Move {
         kind: key.kind.kind.to_owned(),
         namespace: key.namespace.clone(),
@@ -120,11 +120,11 @@ fn moves(transaction: &Transaction, to: &str, successors: &BTreeMap<ObjectKey, S
         from: from.to_owned(),
         to: to.to_owned(),
     };
-    let leaving = successors.iter().map(|(key, successor)| named(key, to, successor));
+    let leaving = successors.iter().map(|(key, successor)| named(key, own, successor));
     let coming = transaction.steps().filter_map(|step| {
         let before = step.before.as_ref().filter(|_| step.kind == StepKind::Update)?.value();
-        let from = tracking::owner(&step.key, &before).filter(|from| from != to)?;
-        Some(named(&step.key, &from, to))
+        let from = tracking::owner(&step.key, &before).filter(|from| from != own)?;
+        Some(named(&step.key, &from, own))
     });
     leaving.chain(coming).collect()
 }

@@ -110,8 +110,7 @@ pub(super) fn compute(
     let name = tracking::name_of(key);
     let mut successors = |documents: &[Document], revision| {
         let search = Search { shared, from: key, spec: &application.spec, documents, revision: Some(revision) };
-        let wanted: BTreeSet<&ObjectKey> = documents.iter().map(|document| &document.key).collect();
-        let found = search.successors(inventory.iter().filter(|key| !wanted.contains(key)).cloned().collect());
+        let found = search.successors(&inventory);
         inventory.retain(|key| !found.contains_key(key));
         found
     };

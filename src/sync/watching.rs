@@ -58,16 +58,10 @@ impl Hub {
         }
     }
 
-    /// The Applications that declare the object.
-    pub fn owners(&self, key: &ObjectKey) -> Vec<Arc<str>> {
+    /// The Applications that declare the object, other than the one of this name.
+    pub fn others(&self, key: &ObjectKey, name: &str) -> Vec<Arc<str>> {
         let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
-        owners.get(key).into_iter().flatten().map(|owner| owner.name.clone()).collect()
-    }
-
-    /// The other Applications that declare the object too.
-    pub fn others(&self, key: &ObjectKey, inbox: &Arc<Inbox>) -> Vec<Arc<str>> {
-        let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
-        let others = owners.get(key).into_iter().flatten().filter(|owner| !Arc::ptr_eq(&owner.inbox, inbox));
+        let others = owners.get(key).into_iter().flatten().filter(|owner| *owner.name != *name);
         others.map(|owner| owner.name.clone()).collect()
     }
 }

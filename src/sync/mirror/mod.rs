@@ -8,5 +8,5 @@ mod ssh;
 mod target;
 
 pub use location::{LocationError, RepoLocation, scrub};
-pub use remote::{FetchError, Remote};
+pub use remote::{FetchError, NOTES, Remote};
 pub use repository::{Commit, Mirror, MirrorError};

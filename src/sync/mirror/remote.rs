@@ -204,8 +204,10 @@ impl Remote {
     }
 }
 
+/// Git notes with the outcome of each commit.
+pub const NOTES: &str = "refs/notes/windlass";
 /// Refs of the copy that are windlass's own.
-const OURS: [&str; 2] = ["refs/notes/windlass", "refs/windlass/"];
+const OURS: [&str; 2] = [NOTES, "refs/windlass/"];
 
 /// Takes refs out of the copy that the remote no longer has.
 fn forget(repository: &Repository, listed: &BTreeMap<String, Oid>) -> Result<(), git2::Error> {

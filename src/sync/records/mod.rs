@@ -27,7 +27,7 @@ pub use targets::Targets;
 use self::outcome::Reported;
 use super::blocking::blocking;
 use super::events::{self, Note};
-use super::mirror::RepoLocation;
+use super::mirror::{NOTES, RepoLocation};
 use super::stage;
 use super::syncer::Shared;
 use super::tracking;
@@ -179,11 +179,8 @@ impl Recorder {
                         .map_err(|error| error.message().to_owned())
                 };
                 let written = lines.iter().try_for_each(write);
-                let pushed = if pushes {
-                    upstream.push(notes::REFERENCE, |copy, theirs| notes::join(copy, theirs, &own))
-                } else {
-                    Ok(())
-                };
+                let pushed =
+                    if pushes { upstream.push(NOTES, |copy, theirs| notes::join(copy, theirs, &own)) } else { Ok(()) };
                 Ok::<_, String>((written, pushed.map_err(|error| format!("the git notes are not pushed: {error}"))))
             });
             let (written, pushed) = written.await.unwrap_or_else(|why| (Err(why), Ok(())));

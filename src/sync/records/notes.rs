@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use git2::{ErrorCode, Oid, Repository, Signature};
 
 use super::outcome::{Outcome, Phase};
+use crate::sync::mirror::NOTES;
 
-pub const REFERENCE: &str = "refs/notes/windlass";
 /// A note is read by people.
 const LONGEST: usize = 300;
 
@@ -32,7 +32,7 @@ impl Line {
 /// # Errors
 /// When the repository cannot be written, or does not have the commit.
 pub fn write(repository: &Repository, commit: Oid, lines: &[Line]) -> Result<(), git2::Error> {
-    let before = match repository.find_note(Some(REFERENCE), commit) {
+    let before = match repository.find_note(Some(NOTES), commit) {
         Ok(note) => note.message().unwrap_or_default().to_owned(),
         Err(error) if error.code() == ErrorCode::NotFound => String::new(),
         Err(error) => return Err(error),
@@ -43,7 +43,7 @@ pub fn write(repository: &Repository, commit: Oid, lines: &[Line]) -> Result<(),
     }
     repository.find_commit(commit)?;
     let who = Signature::now("windlass", "windlass@localhost")?;
-    repository.note(&who, &who, Some(REFERENCE), commit, &after, true).map(drop)
+    repository.note(&who, &who, Some(NOTES), commit, &after, true).map(drop)
 }
 
 /// Makes the repository's notes those of others, with the lines of our own Applications as the repository has them.
@@ -51,17 +51,17 @@ pub fn write(repository: &Repository, commit: Oid, lines: &[Line]) -> Result<(),
 /// # Errors
 /// When the repository cannot be written.
 pub fn join(repository: &Repository, theirs: Oid, own: &BTreeSet<String>) -> Result<(), git2::Error> {
-    let notes = repository.notes(Some(REFERENCE))?.collect::<Result<Vec<_>, _>>()?;
+    let notes = repository.notes(Some(NOTES))?.collect::<Result<Vec<_>, _>>()?;
     let mut ours = Vec::with_capacity(notes.len());
     for (_, commit) in notes {
-        let text = repository.find_note(Some(REFERENCE), commit)?.message().unwrap_or_default().to_owned();
+        let text = repository.find_note(Some(NOTES), commit)?.message().unwrap_or_default().to_owned();
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         let lines = lines.filter(|(application, _)| own.contains(*application));
         let line =
             |(application, text): (&str, &str)| Line { application: application.to_owned(), text: text.to_owned() };
         ours.push((commit, lines.map(line).collect::<Vec<_>>()));
     }
-    repository.reference(REFERENCE, theirs, true, "windlass: join notes")?;
+    repository.reference(NOTES, theirs, true, "windlass: join notes")?;
     ours.iter().try_for_each(|(commit, lines)| write(repository, *commit, lines))
 }
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use super::host::{GitHost, Provider};
 use crate::cluster::store::Snapshot;
-use crate::object::{ObjectKey, kinds};
-use crate::sync::credentials::{NAMESPACES, OWN_TYPE_LABEL, covers, data_of};
+use crate::object::ObjectKey;
+use crate::sync::credentials::{OWN_TYPE_LABEL, covers, data_of, secrets};
 use crate::sync::mirror::RepoLocation;
 
 /// A receiver of notifications.
@@ -39,11 +39,10 @@ impl Targets {
     /// Those that the cluster has now.
     pub fn find(live: &Snapshot) -> Self {
         let mut targets = Self::default();
-        for secret in NAMESPACES.iter().flat_map(|namespace| live.list(kinds::SECRET, namespace)) {
-            let Some(kind) = secret.meta.labels.get(OWN_TYPE_LABEL) else { continue };
+        for (kind, secret) in secrets(live, OWN_TYPE_LABEL) {
             let data = data_of(&secret.value());
             let text = |name: &str| data.get(name).map(|text| text.trim().to_owned()).unwrap_or_default();
-            match kind.as_str() {
+            match kind {
                 "git-host" => {
                     let Ok(url) = text("url").parse::<RepoLocation>() else { continue };
                     targets.hosts.push(Host { prefix: url.place(), data });

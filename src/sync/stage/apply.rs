@@ -14,6 +14,9 @@ use crate::sync::render::Document;
 use crate::sync::settings::{Settings, SyncOptions};
 use crate::sync::{outcome, tracking};
 
+/// How git's objects are written: nothing unknown, and whoever set their fields before.
+const WRITE: WriteOptions = WriteOptions { validation: FieldValidation::Strict, force: true, dry_run: false };
+
 /// The object, if it is plainly as the document says. After a start, nearly all are.
 pub(super) fn in_place(transaction: &Transaction, scope: &Scope, document: &Document) -> Option<Value> {
     let key = &document.key;
@@ -141,9 +144,7 @@ fn change_cause(commit: &Commit) -> String {
 }
 
 fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -> Result<(), ApiError> {
-    let options = WriteOptions { validation: FieldValidation::Strict, force: true, dry_run: false };
-    let target = Target::from(key.clone());
-    match transaction.patch(&target, Patch::Apply(object.clone()), options) {
+    match transaction.patch(&Target::from(key.clone()), Patch::Apply(object.clone()), WRITE) {
         Err(refused) if asks_for_replacement(&refused) => recreate(transaction, key, object),
         other => other,
     }
@@ -157,8 +158,7 @@ fn recreate(transaction: &mut Transaction, key: &ObjectKey, object: Value) -> Re
         let why = "it is to be deleted and made anew, and waits for its finalizers";
         return Err(ApiError::conflict(key.kind, &key.name, why));
     }
-    let options = WriteOptions { validation: FieldValidation::Strict, force: true, dry_run: false };
-    transaction.patch(&Target::from(key.clone()), Patch::Apply(object), options)
+    transaction.patch(&Target::from(key.clone()), Patch::Apply(object), WRITE)
 }
 
 /// `Replace=true`: an object that differs becomes what git says and nothing else, whoever set the other fields; with
@@ -181,8 +181,7 @@ fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) ->
     if asks("Force", |options| options.force) {
         return recreate(transaction, key, object);
     }
-    let options = WriteOptions { validation: FieldValidation::Strict, ..WriteOptions::default() };
-    transaction.update(&Target::from(key.clone()), object, options)
+    transaction.update(&Target::from(key.clone()), object, WRITE)
 }
 
 /// What is applied of a document: without what servers fill in, and marked as the Application's.

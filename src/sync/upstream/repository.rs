@@ -92,7 +92,8 @@ impl Upstream {
         let mut tips = HashMap::new();
         let mut behind = BTreeSet::new();
         for follower in &followers {
-            if position(&scout, &mut tips, follower).is_ok_and(|now| !follower.is_settled(now.content)) {
+            let tip = tip_of(&scout, &mut tips, follower);
+            if position(&scout, tip, follower).is_ok_and(|now| !follower.is_settled(now.content)) {
                 behind.insert(follower.application.clone());
             }
         }
@@ -239,7 +240,17 @@ impl Upstream {
 
     /// Tells those that are beside what moved, a few at a time: each is a task that wakes.
     async fn pass(&self) {
-        let mut all = std::mem::take(&mut self.state().passed);
+        let mut all = {
+            let mut state = self.state();
+            let mut all = std::mem::take(&mut state.passed);
+            // Those that have begun to follow something else meanwhile have other followers.
+            let is_one = |follower: &Arc<Follower>| {
+                let now = state.followers.get(&(follower.application.clone(), follower.index));
+                now.is_some_and(|now| Arc::ptr_eq(now, follower))
+            };
+            all.retain(|(follower, _)| is_one(follower));
+            all
+        };
         while !all.is_empty() {
             pass(all.split_off(all.len().saturating_sub(FEW)));
             tokio::task::yield_now().await;
@@ -264,7 +275,7 @@ impl Upstream {
         for follower in &followers {
             let asked = askers.get(&follower.application);
             let target = follower.target_revision.as_str();
-            let tip = *tips.entry(target).or_insert_with(|| scout.tip(target).ok());
+            let tip = tip_of(&scout, &mut tips, follower);
             if let (Some(tip), Some(before), None) = (tip, told.get(target), asked) {
                 let changed = changed.entry(target).or_insert_with(|| scout.changed_paths(*before, tip));
                 if changed.as_ref().is_some_and(|changed| follower.is_beside(changed)) {
@@ -272,20 +283,19 @@ impl Upstream {
                     continue;
                 }
             }
-            match position(&scout, &mut tips, follower) {
+            match position(&scout, tip, follower) {
                 Ok(now) if asked.is_none() && follower.is_settled(now.content) => unmoved.push((follower, now.commit)),
                 // What cannot be resolved is found out, and told of, by the one whom it concerns.
                 Ok(_) | Err(_) => follower.inbox.look(asked.unwrap_or(why).clone()),
             }
         }
-        let unmoved = unmoved.into_iter().map(|(follower, commit)| (follower.clone(), commit)).collect();
-        if followers.len() > FEW {
-            self.state().passed = unmoved;
-        } else {
-            pass(unmoved);
+        let mut passed: Vec<_> = unmoved.into_iter().map(|(follower, commit)| (follower.clone(), commit)).collect();
+        if followers.len() <= FEW {
+            pass(passed.drain(..));
         }
-        let tips = tips.into_iter().filter_map(|(target, tip)| Some((target.to_owned(), tip?)));
-        self.state().told = tips.collect();
+        let told = tips.into_iter().filter_map(|(target, tip)| Some((target.to_owned(), tip?))).collect();
+        let mut state = self.state();
+        (state.passed, state.told) = (passed, told);
     }
 
     /// Brings the commits of a pull request here, which the host keeps at the ref `from`. Those of a repository on this
@@ -380,22 +390,23 @@ impl Upstream {
     }
 }
 
-fn pass(followers: Vec<(Arc<Follower>, Oid)>) {
+fn pass(followers: impl IntoIterator<Item = (Arc<Follower>, Oid)>) {
     for (follower, commit) in followers {
         follower.inbox.passed(follower.index, commit);
     }
 }
 
 /// Many followers have the same target revision: it is looked up once.
-fn position<'a>(
-    scout: &Mirror,
-    tips: &mut HashMap<&'a str, Option<Oid>>,
-    follower: &'a Follower,
-) -> Result<Position, MirrorError> {
+fn tip_of<'a>(scout: &Mirror, tips: &mut HashMap<&'a str, Option<Oid>>, follower: &'a Follower) -> Option<Oid> {
     let target = follower.target_revision.as_str();
-    let tip = *tips.entry(target).or_insert_with(|| scout.tip(target).ok());
-    match tip {
-        Some(commit) => follower.at(scout, commit),
-        None => Err(MirrorError::NoSuchTarget { revision: target.to_owned(), repository: String::new() }),
-    }
+    *tips.entry(target).or_insert_with(|| scout.tip(target).ok())
+}
+
+/// Where the follower's source is when what it follows is at `tip`.
+fn position(scout: &Mirror, tip: Option<Oid>, follower: &Follower) -> Result<Position, MirrorError> {
+    let missing = || {
+        let revision = follower.target_revision.clone();
+        MirrorError::NoSuchTarget { revision, repository: String::new() }
+    };
+    follower.at(scout, tip.ok_or_else(missing)?)
 }

@@ -18,7 +18,7 @@ pub(super) use drive::{Advance, Subject, Work, kept};
 pub use ending::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, has_hooks};
 pub use hook::{HOOK_ANNOTATION, Hook, Phase, Verdict, hook};
 pub(super) use made::release;
-pub use record::{Record, has_begun, hooks_of, last_commits, running_hooks, unfinished};
+pub use record::{Record, commits, has_begun, hooks_of, last_commits, running_hooks, unfinished};
 
 use super::render::Document;
 use crate::diff::health::{Health, Level};

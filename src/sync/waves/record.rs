@@ -128,7 +128,12 @@ pub fn last_commits(status: &ApplicationStatus) -> Vec<Oid> {
     let Some((one, many)) = ending.map(|result| (&result.revision, &result.revisions)).or(deployed) else {
         return Vec::new();
     };
-    let all = if many.is_empty() { std::slice::from_ref(one) } else { many.as_slice() };
+    commits(one, many)
+}
+
+/// A revision, or one a source where there are several.
+pub fn commits(one: &String, many: &[String]) -> Vec<Oid> {
+    let all = if many.is_empty() { std::slice::from_ref(one) } else { many };
     all.iter().filter_map(|commit| commit.parse().ok()).collect()
 }
 
