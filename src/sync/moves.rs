@@ -83,13 +83,22 @@ impl Search<'_> {
         locations.map(|location| self.shared.upstream(&location)).collect()
     }
 
+    /// Whether another Application is at the same commit of the same repository, whatever it calls that.
+    fn follows_same(&self, other: &ApplicationSpec) -> bool {
+        let place = |spec: &ApplicationSpec| {
+            let source = spec.all_sources().first()?;
+            let location = source.repo_url.parse::<RepoLocation>().ok()?;
+            let upstream = self.shared.upstream(&location);
+            let tip = upstream.opened().ok()?.scout().tip(source.target_revision.trim()).ok()?;
+            Some((location.identity(), tip))
+        };
+        place(self.spec).is_some_and(|own| place(other) == Some(own))
+    }
+
     /// What an Application declares; `None` when that cannot be found out.
     fn read(&self, application: &ObjectKey, spec: &ApplicationSpec) -> Option<Desired> {
         let settings = settings(spec).ok()?;
-        let own = self.spec.all_sources().first()?;
-        let first = spec.all_sources().first()?;
-        let follows_same = first.repo_url == own.repo_url && first.target_revision == own.target_revision;
-        let at = match self.revision.filter(|revision| follows_same && !revision.is_empty()) {
+        let at = match self.revision.filter(|revision| !revision.is_empty() && self.follows_same(spec)) {
             Some(revision) => At::Named(revision.to_owned()),
             None => At::Tips { unless: None },
         };

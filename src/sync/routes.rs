@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use git2::Oid;
 use http::{HeaderMap, StatusCode, header};
 
 use super::blocking::blocking;
@@ -124,7 +125,9 @@ pub(super) fn compute(
         };
         let rendered = receive(documents, request.errors);
         let base = request.base.map(|base| receive(base, Vec::new()));
-        let successors = successors(&rendered.documents, "");
+        // A commit that this repository does not have, or a work tree, says nothing of other Applications.
+        let commit = request.revision.parse::<Oid>().map_or("", |_| request.revision.as_str());
+        let successors = successors(&rendered.documents, commit);
         return Ok(plan::plan(
             &shared.registry,
             plan::Request {

@@ -230,6 +230,17 @@ async fn a_plan_shows_what_goes_to_another_application() {
     let root = plan(&syncer, &revision("HEAD")).await;
     let goes = "ConfigMap default/moving goes from Application shop to argocd_b";
     assert_eq!((texts(&root), root.count(Action::Prune)), (vec![goes.to_owned()], 0), "{root:?}");
+    // So does a client that has rendered a commit itself, of a branch that nobody follows yet.
+    let next = world.repository.head().unwrap().target().unwrap();
+    world.repository.branch("next", &world.repository.find_commit(next).unwrap(), false).unwrap();
+    let before = world.repository.find_commit(next).unwrap().parent_id(0).unwrap();
+    world.repository.reference("refs/heads/main", before, true, "back").unwrap();
+    let (_, rendered) =
+        crate::sync::at_revision(&world.path(), "next", "root", "default", &crate::sync::Selection::all()).unwrap();
+    let posted = plan(&syncer, &PlanRequest::of(&next.to_string(), &rendered, None)).await;
+    assert_eq!((texts(&posted), posted.count(Action::Prune)), (vec![goes.to_owned()], 0), "{posted:?}");
+    world.repository.reference("refs/heads/main", next, true, "forth").unwrap();
+
     let path = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/b/plan";
     let (_, body) = post(&syncer, path, serde_json::to_value(revision("HEAD")).unwrap()).await;
     let b: Plan = serde_json::from_value(body).unwrap();
