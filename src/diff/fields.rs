@@ -80,37 +80,53 @@ impl FieldSet {
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let mut out = self.clone();
-        for (element, theirs) in &other.entries {
-            let ours = out.entries.entry(element.clone()).or_default();
-            ours.member |= theirs.member;
-            ours.below = ours.below.union(&theirs.below);
-        }
+        out.add(other);
         out
+    }
+
+    /// Adds the paths of `other`.
+    pub fn add(&mut self, other: &Self) {
+        for (element, theirs) in &other.entries {
+            match self.entries.get_mut(element) {
+                Some(ours) => {
+                    ours.member |= theirs.member;
+                    ours.below.add(&theirs.below);
+                }
+                None => drop(self.entries.insert(element.clone(), theirs.clone())),
+            }
+        }
     }
 
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        self.combine(
-            other,
-            |ours, theirs| ours && theirs,
-            |ours, theirs| match theirs {
-                Some(theirs) => ours.intersection(theirs),
-                None => Self::default(),
-            },
-        )
+        let mut out = Self::default();
+        for (element, ours) in &self.entries {
+            if let Some(theirs) = other.entries.get(element) {
+                let member = ours.member && theirs.member;
+                out.keep(element, Node { member, below: ours.below.intersection(&theirs.below) });
+            }
+        }
+        out
     }
 
     /// The paths that are not in `other`; what is below a path of `other` stays.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        self.combine(
-            other,
-            |ours, theirs| ours && !theirs,
-            |ours, theirs| match theirs {
-                Some(theirs) => ours.difference(theirs),
-                None => ours.clone(),
-            },
-        )
+        let mut out = self.clone();
+        out.subtract(other);
+        out
+    }
+
+    /// Takes the paths of `other` out; what is below one of them stays.
+    pub fn subtract(&mut self, other: &Self) {
+        for (element, theirs) in &other.entries {
+            let Some(ours) = self.entries.get_mut(element) else { continue };
+            ours.member &= !theirs.member;
+            ours.below.subtract(&theirs.below);
+            if !ours.member && ours.below.is_empty() {
+                self.entries.remove(element);
+            }
+        }
     }
 
     /// The paths that are neither in `other` nor below one of its paths.
@@ -153,21 +169,6 @@ impl FieldSet {
         for (element, node) in self.entries.iter().filter(|(_, node)| !node.below.is_empty()) {
             node.below.collect(&format!("{prefix}{element}"), out);
         }
-    }
-
-    fn combine(
-        &self,
-        other: &Self,
-        member: impl Fn(bool, bool) -> bool,
-        below: impl Fn(&Self, Option<&Self>) -> Self,
-    ) -> Self {
-        let mut out = Self::default();
-        for (element, ours) in &self.entries {
-            let theirs = other.entries.get(element);
-            let member = member(ours.member, theirs.is_some_and(|t| t.member));
-            out.keep(element, Node { member, below: below(&ours.below, theirs.map(|t| &t.below)) });
-        }
-        out
     }
 
     fn keep(&mut self, element: &Element, node: Node) {

@@ -2,6 +2,7 @@
 //! (Kubernetes API, "Field management".) What a client put there may be anything: what does not read as
 //! managed fields counts as absent.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -175,9 +176,10 @@ impl Managed {
         if self.entries.is_empty() {
             return;
         }
-        let taken = change.modified.union(&change.added).union(&change.removed);
         for (_, owned) in self.entries.iter_mut().filter(|(manager, _)| Some(*manager) != writer) {
-            owned.fields = owned.fields.difference(&taken);
+            for taken in [&change.modified, &change.added, &change.removed] {
+                owned.fields.subtract(taken);
+            }
         }
         self.entries.retain(|_, owned| !owned.fields.is_empty());
     }
@@ -185,12 +187,16 @@ impl Managed {
     /// Lets a plain write from `before` to `after` own what it changed.
     pub fn update(&mut self, writer: Manager, api_version: String, change: &Comparison, now: &str) {
         self.yield_to(None, change);
-        let taken = change.modified.union(&change.added).difference(&server_owned());
+        let mut taken = change.modified.union(&change.added);
+        taken.subtract(&server_owned());
         if taken.is_empty() {
             return;
         }
-        let fields = match self.entries.get(&writer) {
-            Some(owned) => owned.fields.union(&taken),
+        let fields = match self.entries.remove(&writer) {
+            Some(mut owned) => {
+                owned.fields.add(&taken);
+                owned.fields
+            }
             None => taken,
         };
         // A Scale stands for its object, and has no room for the time of what it owns there.
@@ -294,8 +300,8 @@ pub fn record_update<'a>(
         Managed::default().store(after);
         return;
     };
-    let blank = schema::blank(kind);
-    let change = compare(kind, before.unwrap_or(&blank), after).without(&out_of_reach(kind, subresource));
+    let before = before.map_or_else(|| Cow::Owned(schema::blank(kind)), Cow::Borrowed);
+    let change = compare(kind, &before, after).without(&out_of_reach(kind, subresource));
     let writer = Manager::new(kind, manager, Operation::Update, subresource);
     managed.update(writer, kind.api_version(), &change, now);
     managed.store(after);
@@ -328,23 +334,4 @@ fn before_update(
 /// What differs between two states of an object, apart from the managed fields themselves.
 pub(super) fn compare(kind: Described<'_>, before: &Value, after: &Value) -> Comparison {
     structure::compare(schema::of(kind), before, after).without(&FieldSet::of_fields(&[&["metadata", "managedFields"]]))
-}
-
-/// When `after` says what `before` says but for the times of its managed fields, gives it those of `before`, so
-/// that writing an object as it is stays without effect.
-pub fn keep_times(before: &Value, after: &mut Value) {
-    let without_times = |object: &Value| {
-        let mut object = object.clone();
-        for entry in object["metadata"]["managedFields"].as_array_mut().into_iter().flatten() {
-            if let Some(entry) = entry.as_object_mut() {
-                entry.remove("time");
-            }
-        }
-        object
-    };
-    let differs = before.get("metadata").and_then(|m| m.get("managedFields"))
-        != after.get("metadata").and_then(|m| m.get("managedFields"));
-    if differs && after["metadata"].is_object() && without_times(before) == without_times(after) {
-        after["metadata"]["managedFields"] = before["metadata"]["managedFields"].clone();
-    }
 }

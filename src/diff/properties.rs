@@ -310,7 +310,6 @@ proptest! {
             let _ = apply(kind, Some(&live), &patch, &Applier { subresource: Some("status"), ..by("") });
             let mut after = sent.clone();
             managed::record_update(kind, Some(&live), &mut after, "u", None, NOW);
-            managed::keep_times(&live, &mut after);
             managed::record_update(kind, None, &mut patch.clone(), "u", Some("status"), NOW);
             let _ = health::health(kind, &live);
             let changes = changes::between(kind, Some(&live), Some(&patch));

@@ -124,6 +124,9 @@ pub fn compare(fields: Type<'_>, before: &Value, after: &Value) -> Comparison {
 
 impl Comparison {
     fn visit(&mut self, field: &Field<'_>, before: Option<&Value>, after: Option<&Value>, path: &mut Vec<Element>) {
+        if before == after {
+            return;
+        }
         match both_parts(field, before, after) {
             Some((Parts::Entries(x), Parts::Entries(y))) => self.visit_entries(field, x, y, path),
             Some((Parts::Entries(x), _)) => self.visit_entries(field, x, &[], path),

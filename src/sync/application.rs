@@ -67,14 +67,8 @@ pub fn read(registry: &Registry, key: &ObjectKey) -> Result<Arc<Application>, Ap
 /// # Errors
 /// When the Application is gone or the registry refuses.
 pub fn set_status(transaction: &mut Transaction, key: &ObjectKey, status: &ApplicationStatus) -> Result<(), ApiError> {
-    let object = transaction.current(key).ok_or_else(|| ApiError::not_found(key.kind, &key.name))?;
-    let status = serde_json::to_value(status).map_err(ApiError::internal)?;
-    if object["status"] == status || object["status"].is_null() && status == json!({}) {
-        return Ok(());
-    }
-    // Replaces the whole, and names no version: the transaction is bound to the state that it was computed from.
-    let patch = Patch::Json(json!([{"op": "add", "path": "/status", "value": status}]));
-    transaction.patch(&Target::status(key.clone()), patch, WriteOptions::default())
+    // Names no version: the transaction is bound to the state that it was computed from.
+    transaction.set_status(key, serde_json::to_value(status).map_err(ApiError::internal)?)
 }
 
 /// Takes the request for a sync off, in the transaction that answers it.

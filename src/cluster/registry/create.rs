@@ -117,7 +117,7 @@ impl Transaction {
         if kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             self.settle_definition(&key, &mut object)?;
         }
-        self.put(key, object);
+        self.put(key, None, object);
         Ok(())
     }
 

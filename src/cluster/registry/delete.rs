@@ -73,7 +73,7 @@ impl Transaction {
         }
         let waits = next["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
         if (grace != Grace::None && (waits || grace == Grace::Pending)) || is_held(key, &next) {
-            self.put(key.clone(), next);
+            self.put(key.clone(), Some(&current), next);
         } else {
             self.remove(key);
         }

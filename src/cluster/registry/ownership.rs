@@ -1,7 +1,7 @@
 //! Who owns which field: the one place where writes meet `diff`'s managed fields.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::author::Author;
 use crate::diff::apply::{self, Applier};
@@ -57,28 +57,27 @@ pub fn forget_time(object: &mut Value, author: &Author, subresource: &str) {
 
 /// Whether two states differ in nothing but the times at which managers are said to have written.
 pub fn same(before: &Value, after: &Value) -> bool {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return before == after };
-    let beside =
-        |object: &serde_json::Map<String, Value>| object.iter().filter(|(name, _)| *name != "metadata").count();
-    beside(before) == beside(after)
-        && before.iter().filter(|(name, _)| *name != "metadata").all(|(name, value)| after.get(name) == Some(value))
-        && same_metadata(before.get("metadata"), after.get("metadata"))
+    same_but("", before, after, |name, before, after| match name {
+        "metadata" => same_but("resourceVersion", before, after, |name, before, after| match (name, before, after) {
+            ("managedFields", Value::Array(before), Value::Array(after)) => {
+                let same = |(before, after)| same_but("time", before, after, |_, before, after| before == after);
+                before.len() == after.len() && before.iter().zip(after).all(same)
+            }
+            _ => before == after,
+        }),
+        _ => before == after,
+    })
 }
 
-fn same_metadata(before: Option<&Value>, after: Option<&Value>) -> bool {
-    let stripped = |metadata: Option<&Value>| {
-        let mut metadata = metadata.cloned().unwrap_or_default();
-        if let Some(members) = metadata.as_object_mut() {
-            members.remove("resourceVersion");
-        }
-        for entry in metadata.pointer_mut("/managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(entry) = entry.as_object_mut() {
-                entry.remove("time");
-            }
-        }
-        metadata
-    };
-    stripped(before) == stripped(after)
+/// Whether two values have the same members, as `same` finds, but for the one that is called `except`.
+fn same_but(except: &str, before: &Value, after: &Value, same: impl Fn(&str, &Value, &Value) -> bool) -> bool {
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return before == after };
+    let count = |members: &Map<String, Value>| members.len() - usize::from(members.contains_key(except));
+    count(before) == count(after)
+        && before
+            .iter()
+            .filter(|(name, _)| *name != except)
+            .all(|(name, value)| after.get(name).is_some_and(|after| same(name, value, after)))
 }
 
 #[cfg(test)]

@@ -100,7 +100,10 @@ pub(super) fn read_patched(
     patch: &Patch,
     validation: FieldValidation,
 ) -> Result<Vec<String>, ApiError> {
-    let shown = quoted::patch(current, object, patch);
+    let shown = || {
+        let result = patched(kind.row, current, patch);
+        result.map(|result| quoted::patch(current, &result, patch)).unwrap_or_default()
+    };
     let decoded = admit::keeping_reset(object, |object| match kind.version() {
         Some(version) => version.decode(object),
         None => schema::decode(kind.row, object),
@@ -108,11 +111,11 @@ pub(super) fn read_patched(
     let unknown = decoded.map_err(|refusal| {
         let why = refusal.to_string();
         let merged = matches!(patch, Patch::Strategic(_)).then(|| quoted::unconvertible(&why)).flatten();
-        invalid_patch(&shown, &merged.unwrap_or(why))
+        invalid_patch(&shown(), &merged.unwrap_or(why))
     })?;
     if validation == FieldValidation::Strict && !unknown.is_empty() {
         let why = format!("strict decoding error: {}", unknown.join(", "));
-        return Err(invalid_patch(&shown, &why));
+        return Err(invalid_patch(&shown(), &why));
     }
     if let Some(version) = kind.version() {
         custom::is_named_right(version, object)?;

@@ -35,7 +35,7 @@ impl Transaction {
         next["spec"]["nodeName"] = json!(node);
         set_scheduled(&mut next, self.now);
         ownership::record_update(key.kind.into(), &pod, &mut next, &self.author, Some("binding"), self.now);
-        self.put(key.clone(), next);
+        self.put(key.clone(), Some(&pod), next);
         self.answer_with(success());
         Ok(())
     }

@@ -187,7 +187,8 @@ impl Transaction {
         self.claims.get(&claim).or(there).is_some_and(|by| by != own)
     }
 
-    pub(super) fn put(&mut self, key: ObjectKey, mut after: Value) {
+    /// `current` is the object as the steps so far leave it.
+    pub(super) fn put(&mut self, key: ObjectKey, current: Option<&Value>, mut after: Value) {
         self.asked = Some(key.kind);
         let key = self.kinds.stored_key(&key);
         if !key.kind.is_built_in() {
@@ -198,10 +199,11 @@ impl Transaction {
             None => StepKind::Create,
             Some(object) if after["metadata"]["uid"].as_str() != Some(&object.meta.uid) => StepKind::Replace,
             Some(object) => {
-                let stored = object.value();
+                let current = current.filter(|_| key.kind.is_built_in() && !self.pending.contains_key(&key));
+                let stored = current.map_or_else(|| Cow::Owned(object.value()), Cow::Borrowed);
                 if ownership::same(&stored, &after) {
                     // Managers' times may differ; what is kept is what is stored.
-                    after = stored;
+                    after = stored.into_owned();
                     StepKind::Keep
                 } else {
                     StepKind::Update

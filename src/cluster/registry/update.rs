@@ -142,7 +142,33 @@ impl Transaction {
         if key.kind == kinds::CUSTOM_RESOURCE_DEFINITION {
             self.settle_definition(key, &mut next)?;
         }
-        self.put_or_finish(key, next);
+        self.put_or_finish(key, current, next);
+        Ok(())
+    }
+
+    /// Replaces the status, in a write to that subresource, and leaves the rest as it is. `status` was written by the kind's
+    /// own type: it is not brought in order once more.
+    ///
+    /// # Errors
+    /// `NotFound`, or the refusal.
+    pub fn set_status(&mut self, key: &ObjectKey, status: Value) -> Result<(), ApiError> {
+        let current = self.require(key)?;
+        if current["status"] == status || current["status"].is_null() && status == json!({}) {
+            return Ok(());
+        }
+        let known = self.kinds().clone();
+        let described = custom::described(&known, key.kind)?;
+        let members = current.as_object().into_iter().flatten().filter(|(name, _)| *name != "status");
+        let mut next: Value = members.map(|(name, value)| (name.clone(), value.clone())).collect();
+        next["status"] = status;
+        let subresource = Subresource::Status.as_str();
+        ownership::record_update(described, &current, &mut next, &self.author, Some(subresource), self.now);
+        let causes = admit::validate_status(described, &next, &current);
+        if !causes.is_empty() {
+            return Err(ApiError::invalid(key.kind, &key.name, causes));
+        }
+        self.judge_update(key, subresource, &next, &current)?;
+        self.put(key.clone(), Some(&current), next);
         Ok(())
     }
 
@@ -163,7 +189,7 @@ impl Transaction {
     }
 
     /// Puts the object, or removes it when it was only held by finalizers and holds none any more.
-    pub(super) fn put_or_finish(&mut self, key: &ObjectKey, next: Value) {
+    pub(super) fn put_or_finish(&mut self, key: &ObjectKey, current: &Value, next: Value) {
         let metadata = &next["metadata"];
         let held = |list: &Value| list.as_array().is_some_and(|finalizers| !finalizers.is_empty());
         let deleting = !metadata["deletionTimestamp"].is_null();
@@ -172,7 +198,7 @@ impl Transaction {
         if deleting && !waits && !contents && !held(&metadata["finalizers"]) {
             self.remove(key);
         } else {
-            self.put(key.clone(), next);
+            self.put(key.clone(), Some(current), next);
         }
     }
 
@@ -189,7 +215,7 @@ impl Transaction {
         }
         ownership::record_update(key.kind.into(), &current, &mut next, &self.author, Some("finalize"), self.now);
         self.judge_update(key, "finalize", &next, &current)?;
-        self.put_or_finish(key, next);
+        self.put_or_finish(key, &current, next);
         Ok(())
     }
 }
