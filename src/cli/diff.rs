@@ -1,10 +1,11 @@
 //! `windlass diff`: what deploying the work tree, a revision, or one revision after another would change, computed by the
 //! server's dry run. Strictly read-only.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use git2::Oid;
 
 use super::args::{DiffArgs, DiffFormat, Global};
 use super::client;
@@ -13,30 +14,19 @@ use crate::diff::plan::Plan;
 use crate::diff::render::{self, Style};
 use crate::object::application::Application;
 use crate::object::kinds;
-use crate::sync::render::{Rendered, place, work_tree};
-use crate::sync::{self, PlanRequest, Selection};
-
-/// Namespace of objects that name none, where the Application does not say.
-const DESTINATION: &str = "default";
+use crate::sync::render::AgeKeys;
+use crate::sync::{Local, PlanRequest, Tools};
 
 pub async fn run(args: DiffArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
     let application = client::application(&client, &args.connection).await?;
     let repo = args.repo.clone().unwrap_or_else(|| PathBuf::from("."));
-    let folder = Folder {
-        repo: &repo,
-        below: args.path.as_deref().unwrap_or(&application.spec.source.path).trim_start_matches("./"),
-        namespace: match application.spec.destination.namespace.as_str() {
-            "" => DESTINATION,
-            namespace => namespace,
-        },
-        selection: &Selection::of(application.spec.source.directory.as_ref()).map_err(anyhow::Error::msg)?,
-    };
-    let request = folder.request(args.revision.as_deref())?;
+    let tools = Tools::new(std::env::var_os("PATH").unwrap_or_default());
+    let keys = age_keys(client::data_dir(args.connection.data_dir.clone())?);
+    let mut local = Local::open(&repo, &application, args.path.as_deref(), keys, tools)?;
+    let (commit, request) = request(&mut local, args.revision.as_deref())?;
     let mut plan = plan(&client, &application, &request).await?;
-    if args.revision.is_none() {
-        place(&mut plan.errors, |file| std::fs::read_to_string(repo.join(file)).ok());
-    }
+    local.place(commit, &mut plan.errors);
     match args.output {
         DiffFormat::Text => {
             show(render::text(&plan, Style { colours: Paint::for_stdout(global).is_on() }))?;
@@ -45,6 +35,19 @@ pub async fn run(args: DiffArgs, global: &Global) -> anyhow::Result<ExitCode> {
         DiffFormat::Json => show(serde_json::to_string_pretty(&plan)?)?,
     }
     Ok(ExitCode::from(exit_code(&plan)))
+}
+
+/// Where sops looks for age keys, and the key of a windlass on this machine.
+fn age_keys(data_dir: PathBuf) -> AgeKeys {
+    AgeKeys::new(move || {
+        let named = std::env::var_os("SOPS_AGE_KEY_FILE").map(PathBuf::from);
+        let usual = dirs::config_dir().map(|dir| dir.join("sops/age/keys.txt"));
+        let files = [Some(data_dir.join("age.key")), named, usual];
+        let mut texts: Vec<String> =
+            files.into_iter().flatten().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+        texts.extend(std::env::var("SOPS_AGE_KEY"));
+        texts.join("\n")
+    })
 }
 
 /// 0 no differences, 1 differences, 2 something is wrong with what was to be compared.
@@ -56,44 +59,24 @@ fn exit_code(plan: &Plan) -> u8 {
     }
 }
 
-/// The manifests of a repository.
-struct Folder<'a> {
-    repo: &'a Path,
-    below: &'a str,
-    namespace: &'a str,
-    /// Which of the files are the Application's.
-    selection: &'a Selection,
-}
-
-impl Folder<'_> {
-    fn request(&self, revision: Option<&str>) -> anyhow::Result<PlanRequest> {
-        let Some(revision) = revision else {
-            let repo = self.repo.display();
-            let below = if self.below == "." { "" } else { self.below };
-            let rendered = work_tree(self.repo, below, self.namespace, self.selection);
-            let rendered = rendered.with_context(|| format!("cannot read the work tree at {repo} (--repo)"))?;
-            return Ok(PlanRequest::of("work tree", &rendered, None));
-        };
-        match revision.split_once("..") {
-            None => {
-                let (id, rendered) = self.at(revision)?;
-                Ok(PlanRequest::of(&id, &rendered, None))
-            }
-            Some((base, after)) => {
-                let or_head = |side| if str::is_empty(side) { "HEAD" } else { side };
-                let (_, base) = self.at(or_head(base))?;
-                let (id, rendered) = self.at(or_head(after))?;
-                Ok(PlanRequest::of(&id, &rendered, Some(&base)))
-            }
-        }
-    }
-
-    fn at(&self, revision: &str) -> anyhow::Result<(String, Rendered)> {
-        let below = if self.below == "." { "" } else { self.below };
-        let read = sync::at_revision(self.repo, revision, below, self.namespace, self.selection);
-        let (commit, rendered) = read.with_context(|| format!("cannot read revision {revision:?}"))?;
-        Ok((commit.id.to_string(), rendered))
-    }
+/// The request for a plan of the work tree or of what a person names, and the commit that errors are of.
+fn request(local: &mut Local, revision: Option<&str>) -> anyhow::Result<(Oid, PlanRequest)> {
+    let Some(revision) = revision else {
+        let commit = local.work_tree()?;
+        let rendered = local.render(commit)?;
+        return Ok((commit, PlanRequest::of("work tree", local.sources(), &rendered, None)));
+    };
+    let mut at = |name: &str| {
+        let commit = local.commit(if name.is_empty() { "HEAD" } else { name })?;
+        let rendered = local.render(commit);
+        Ok::<_, anyhow::Error>((commit, rendered.with_context(|| format!("cannot read revision {name:?}"))?))
+    };
+    let (base, after) = match revision.split_once("..") {
+        Some((base, after)) => (Some(at(base)?.1), after),
+        None => (None, revision),
+    };
+    let (commit, rendered) = at(after)?;
+    Ok((commit, PlanRequest::of(&commit.to_string(), local.sources(), &rendered, base.as_deref())))
 }
 
 async fn plan(client: &kube::Client, application: &Application, request: &PlanRequest) -> anyhow::Result<Plan> {

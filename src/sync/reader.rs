@@ -1,14 +1,13 @@
 //! Reads a commit: its words and what its manifests declare. Blocking; the syncer calls it on a thread of its own.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use git2::{Oid, Tree};
 
-use super::mirror::{Commit, Mirror, MirrorError, RepoLocation};
+use super::mirror::{Commit, Mirror, MirrorError};
 use super::render::{self, AgeKeys, Cache, File, Folder, Rendered, TreeError};
-use super::settings::{Selection, SourceSettings, normalised};
+use super::settings::{Selection, SourceSettings};
 use super::tool::{self, Job, OutcomeId, Source};
 use crate::diff::plan::SourceError;
 
@@ -63,25 +62,6 @@ impl Reading {
     pub fn at(&self, commit: Commit) -> Self {
         Self { commit, ..self.clone() }
     }
-}
-
-/// What the repository at or around `path` declares below its folder `below` at a revision, with its commit.
-///
-/// # Errors
-/// When there is no repository, no such revision, or the repository cannot be read.
-pub fn at_revision(
-    path: &Path,
-    revision: &str,
-    below: &str,
-    namespace: &str,
-    selection: &Selection,
-) -> Result<(Commit, Rendered), MirrorError> {
-    let mirror = Mirror::open(path, &RepoLocation::Local(path.to_owned()))?;
-    let id = mirror.resolve(revision)?;
-    let below = normalised(below).unwrap_or_else(|_| below.to_owned());
-    let wanted = Wanted { path: &below, selection, namespace, tools: None };
-    let Reading { commit, rendered, .. } = Reader::new(mirror, None).read(id, wanted)?;
-    Ok((commit, Arc::unwrap_or_clone(rendered)))
 }
 
 impl Reader {

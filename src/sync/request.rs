@@ -19,6 +19,10 @@ pub struct PlanRequest {
     /// Plan as if these were deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<Vec<PostedDocument>>,
+    /// Which of the Application's sources the documents are of, by position; the others are read at their tips. All of
+    /// them when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Vec<usize>>,
     /// What was wrong when the documents were rendered.
     pub errors: Vec<SourceError>,
     pub warnings: Vec<String>,
@@ -33,12 +37,14 @@ pub struct PostedDocument {
 }
 
 impl PlanRequest {
-    /// Asks what deploying `rendered` would change; `base` is taken as deployed when given.
-    pub fn of(revision: &str, rendered: &Rendered, base: Option<&Rendered>) -> Self {
+    /// Asks what deploying `rendered`, which those of the Application's sources declare, would change; `base` is taken as
+    /// deployed when given.
+    pub fn of(revision: &str, sources: &[usize], rendered: &Rendered, base: Option<&Rendered>) -> Self {
         Self {
             revision: revision.to_owned(),
             documents: Some(post(rendered)),
             base: base.map(post),
+            sources: Some(sources.to_vec()),
             errors: rendered.errors.clone(),
             warnings: rendered.warnings.clone(),
         }

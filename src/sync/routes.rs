@@ -18,9 +18,9 @@ use super::guard::Pruning;
 use super::mirror::RepoLocation;
 use super::moves::Search;
 use super::plan;
-use super::render::Document;
+use super::render::{Document, Rendered};
 use super::request::{self, PlanRequest};
-use super::settings::{self, DESTINATION};
+use super::settings::{self, DESTINATION, Settings};
 use super::syncer::{Shared, Syncer};
 use super::trigger::webhook::{self, Webhooks};
 use super::upstream::OpenError;
@@ -94,6 +94,25 @@ async fn answer_plan(shared: &Arc<Shared>, key: ObjectKey, body: Body) -> Result
     blocking(move || compute(&shared, &key, &application, request)).await
 }
 
+/// What the sources declare at their tips that `posted` are not. Blocking.
+fn others(
+    shared: &Shared,
+    key: &ObjectKey,
+    settings: &Settings,
+    posted: Option<&[usize]>,
+) -> Result<Option<Arc<Rendered>>, ApiError> {
+    let Some(posted) = posted else { return Ok(None) };
+    let all = settings.sources.iter().enumerate();
+    let others: Vec<_> = all.filter(|(index, _)| !posted.contains(index)).map(|(_, source)| source.clone()).collect();
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let settings = Settings { sources: others, ..settings.clone() };
+    let sources = desired::apart(shared, key, &settings);
+    let read = desired::read(&sources, &settings, &shared.tools, &At::Tips { unless: None });
+    Ok(Some(read.map_err(|error| ApiError::bad_request(error.to_string()))?.rendered))
+}
+
 /// What deploying what is asked for would change. Blocking.
 ///
 /// # Errors
@@ -118,9 +137,11 @@ pub(super) fn compute(
     let prune = settings.automated.as_ref().is_none_or(|automated| automated.prune);
     if let Some(documents) = request.documents {
         let namespace = if settings.namespace.is_empty() { DESTINATION } else { &settings.namespace };
+        let others = others(shared, key, &settings, request.sources.as_deref())?;
         let receive = |documents, errors| {
-            let mut rendered = request::receive(documents, errors, namespace);
-            rendered.resolve(&known);
+            let received = Arc::new(request::receive(documents, errors, namespace));
+            let mut rendered = Rendered::together([received].into_iter().chain(others.clone()));
+            Arc::make_mut(&mut rendered).resolve(&known);
             rendered
         };
         let rendered = receive(documents, request.errors);

@@ -6,6 +6,7 @@ mod remote;
 mod repository;
 mod ssh;
 mod target;
+mod work_tree;
 
 pub use location::{LocationError, RepoLocation, scrub};
 pub use remote::{FetchError, NOTES, Remote};

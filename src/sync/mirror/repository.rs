@@ -41,6 +41,8 @@ pub enum MirrorError {
     NoSuchTarget { revision: String, repository: String },
     #[error("the current commit of {repository} is on no branch; name one with --branch")]
     Detached { repository: String },
+    #[error("{path} has no work tree; name a revision")]
+    NoWorkTree { path: PathBuf },
     #[error("commit {revision:?} does not exist in {repository}")]
     NoSuchCommit { revision: String, repository: String },
     #[error("cannot read {repository}: {}", scrub(.source.message()))]

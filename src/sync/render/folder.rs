@@ -1,11 +1,8 @@
-//! Reads manifests from disk as a commit of the same files would be read: `windlass lint PATH`, and the work tree
-//! of a repository with its uncommitted files for `windlass diff`. Links are not followed, ignored files not read.
+//! Reads manifests from disk as a commit of the same files would be read: `windlass lint PATH`. Links are not followed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use git2::Repository;
 
 use super::assemble::{Rendered, place};
 use super::manifest;
@@ -17,10 +14,6 @@ use crate::sync::settings::Selection;
 pub enum FolderError {
     #[error("cannot read {path}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not inside a git work tree")]
-    NoWorkTree { path: PathBuf },
-    #[error("cannot read the repository at {path}")]
-    Git { path: PathBuf, source: git2::Error },
 }
 
 /// What the manifests below `path`, or the single file `path`, declare.
@@ -34,37 +27,14 @@ pub fn directory(path: &Path, namespace: &str) -> Result<Rendered, FolderError> 
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Folder { entries: vec![(name, file(path, metadata.len())?)], is_sealed: false }
     } else {
-        folder(path, 0, &|_| false)?
+        folder(path, 0)?
     };
-    Ok(finish(&folder, root, "", namespace, &Selection::all()))
-}
-
-/// What the work tree that `path` is in declares below its folder `below` (empty: all of it), uncommitted files too.
-///
-/// # Errors
-/// When there is no work tree or it cannot be read.
-pub fn work_tree(path: &Path, below: &str, namespace: &str, selection: &Selection) -> Result<Rendered, FolderError> {
-    let repository = Repository::discover(path).map_err(|source| FolderError::Git { path: path.to_owned(), source })?;
-    let root = repository.workdir().ok_or_else(|| FolderError::NoWorkTree { path: path.to_owned() })?.to_owned();
-    let ignored = |path: &Path| repository.is_path_ignored(path).unwrap_or(false);
-    let start = root.join(below);
-    let metadata = fs::metadata(&start).map_err(|source| FolderError::Io { path: start.clone(), source })?;
-    if metadata.is_file() {
-        let name = start.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let parent = Path::new(below).parent().unwrap_or(Path::new("")).to_string_lossy().into_owned();
-        let single = Folder { entries: vec![(name, file(&start, metadata.len())?)], is_sealed: false };
-        return Ok(finish(&single, &root, &parent, namespace, &Selection::all()));
-    }
-    Ok(finish(&folder(&start, 0, &ignored)?, &root, below.trim_matches('/'), namespace, selection))
-}
-
-fn finish(folder: &Folder, root: &Path, path: &str, namespace: &str, selection: &Selection) -> Rendered {
-    let mut rendered = Rendered::of(folder, path, namespace, selection);
+    let mut rendered = Rendered::of(&folder, "", namespace, &Selection::all());
     place(&mut rendered.errors, |file| fs::read_to_string(root.join(file)).ok());
-    rendered
+    Ok(rendered)
 }
 
-fn folder(path: &Path, depth: usize, ignored: &dyn Fn(&Path) -> bool) -> Result<Folder, FolderError> {
+fn folder(path: &Path, depth: usize) -> Result<Folder, FolderError> {
     let failed = |source| FolderError::Io { path: path.to_owned(), source };
     let mut found: Vec<_> = fs::read_dir(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
     found.sort_by_key(fs::DirEntry::file_name);
@@ -76,7 +46,7 @@ fn folder(path: &Path, depth: usize, ignored: &dyn Fn(&Path) -> bool) -> Result<
             entries.push((found.file_name().to_string_lossy().into_owned(), refused));
             continue;
         };
-        if name.starts_with('.') || ignored(&below) {
+        if name.starts_with('.') {
             continue;
         }
         if let Some(refused) = refused_name(&name) {
@@ -92,7 +62,7 @@ fn folder(path: &Path, depth: usize, ignored: &dyn Fn(&Path) -> bool) -> Result<
         } else if kind.is_dir() && depth >= MAX_FOLDERS {
             Entry::Refused(format!("more than {MAX_FOLDERS} folders inside each other"))
         } else if kind.is_dir() {
-            Entry::Folder(Arc::new(folder(&below, depth + 1, ignored)?))
+            Entry::Folder(Arc::new(folder(&below, depth + 1)?))
         } else if kind.is_file() && manifest::is_manifest(&name) {
             file(&below, found.metadata().map_err(failed)?.len())?
         } else {

@@ -15,7 +15,7 @@ mod tree;
 mod yaml;
 
 pub use assemble::{Document, Rendered, place};
-pub use folder::{FolderError, directory, work_tree};
+pub use folder::{FolderError, directory};
 pub use manifest::{File, Manifest, is_manifest, read as read_manifests};
 pub use sops::AgeKeys;
 pub use tree::{Cache, Folder, TreeError, is_safe_name, text_of};

@@ -43,7 +43,8 @@ const METADATA: &str = "sops";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SopsError {
     #[error(
-        "it is encrypted with SOPS, and there is no age key to open it (DATA_DIR/age.key, or a Secret with the label windlass.dev/secret-type: sops-age)"
+        "it is encrypted with SOPS, and there is no age key to open it (DATA_DIR/age.key; of the server also a Secret with the label \
+         windlass.dev/secret-type: sops-age, of windlass diff also SOPS_AGE_KEY_FILE)"
     )]
     NoKey,
     #[error("it is encrypted with SOPS for other keys than those that are here")]

@@ -264,8 +264,7 @@ async fn a_change_of_the_status_alone_is_no_drift() {
     world.commit("Ship", &[("web.yaml", Some(&deployment("web", "web:v1")))]);
     let _syncer = world.start().await;
     world.until("it is deployed", |w| w.find(kinds::DEPLOYMENT, "web").is_some()).await;
-    let rendered =
-        crate::sync::render::work_tree(&world.path(), "", "default", &crate::sync::Selection::all()).unwrap();
+    let rendered = crate::sync::render::directory(&world.path(), "default").unwrap();
     let (document, key) = (&rendered.documents[0], ObjectKey::new(kinds::DEPLOYMENT, "default", "web"));
     let mut verified = crate::sync::stage::Verified::default();
     let seen = world.registry.get(&key).unwrap();

@@ -7,6 +7,7 @@ mod config;
 mod crashes;
 mod custom;
 mod follow;
+mod local;
 mod options;
 mod plans;
 mod proportion;

@@ -4,10 +4,12 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use tower::ServiceExt;
 
+use super::local::work_tree;
 use super::*;
 use crate::cluster::registry::{Patch, Target};
 use crate::diff::plan::{Action, Plan};
-use crate::sync::{PlanRequest, render};
+use crate::sync::render::AgeKeys;
+use crate::sync::{Local, PlanRequest, Tools};
 
 async fn post(syncer: &Syncer, path: &str, body: Value) -> (u16, Value) {
     let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
@@ -18,13 +20,17 @@ async fn post(syncer: &Syncer, path: &str, body: Value) -> (u16, Value) {
 }
 
 async fn plan(syncer: &Syncer, request: &PlanRequest) -> Plan {
-    let path = "/apis/argoproj.io/v1alpha1/namespaces/windlass-system/applications/shop/plan";
-    let (status, body) = post(syncer, path, serde_json::to_value(request).unwrap()).await;
+    plan_of(syncer, "windlass-system", "shop", request).await
+}
+
+pub async fn plan_of(syncer: &Syncer, namespace: &str, name: &str, request: &PlanRequest) -> Plan {
+    let path = format!("/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications/{name}/plan");
+    let (status, body) = post(syncer, &path, serde_json::to_value(request).unwrap()).await;
     assert_eq!(status, 200, "{body}");
     serde_json::from_value(body).unwrap()
 }
 
-fn steps(plan: &Plan) -> Vec<(Action, String, String)> {
+pub fn steps(plan: &Plan) -> Vec<(Action, String, String)> {
     plan.steps.iter().map(|step| (step.action, step.object(), step.source.clone())).collect()
 }
 
@@ -50,8 +56,7 @@ async fn what_is_deployed_differs_in_nothing() {
     assert_eq!((steps(&tip), tip.unchanged, tip.errors.len()), (vec![], 2, 0), "{tip:?}");
     assert_eq!(tip.revision, first.to_string());
     // A work tree of the same files, which no commit names, is the same too.
-    let rendered = render::work_tree(&world.path(), "", "default", &crate::sync::Selection::all()).unwrap();
-    let same = plan(&syncer, &PlanRequest::of("work tree", &rendered, None)).await;
+    let same = plan(&syncer, &work_tree(&world, &world.application(), "")).await;
     assert_eq!((steps(&same), same.unchanged), (vec![], 2), "{same:?}");
     assert_eq!(world.registry.store().revision(), revision_before, "a plan writes nothing");
 }
@@ -65,10 +70,10 @@ async fn a_work_tree_is_planned_with_its_uncommitted_files() {
     write("ignored.yaml", "not: a manifest\n");
     write(".gitignore", "ignored.yaml\n");
     std::fs::remove_file(world.path().join("conf.yaml")).unwrap();
-    let rendered = render::work_tree(&world.path(), "", "default", &crate::sync::Selection::all()).unwrap();
-    assert_eq!(rendered.errors, []);
+    let request = work_tree(&world, &world.application(), "");
+    assert_eq!(request.errors, []);
     let revision_before = world.registry.store().revision();
-    let plan = plan(&syncer, &PlanRequest::of("work tree", &rendered, None)).await;
+    let plan = plan(&syncer, &request).await;
     let want = [
         (Action::Create, "ConfigMap default/new", "new.yaml:1"),
         (Action::Update, "Deployment default/web", "web.yaml:1"),
@@ -235,9 +240,10 @@ async fn a_plan_shows_what_goes_to_another_application() {
     world.repository.branch("next", &world.repository.find_commit(next).unwrap(), false).unwrap();
     let before = world.repository.find_commit(next).unwrap().parent_id(0).unwrap();
     world.repository.reference("refs/heads/main", before, true, "back").unwrap();
-    let (_, rendered) =
-        crate::sync::at_revision(&world.path(), "next", "root", "default", &crate::sync::Selection::all()).unwrap();
-    let posted = plan(&syncer, &PlanRequest::of(&next.to_string(), &rendered, None)).await;
+    let none = (AgeKeys::new(String::new), Tools::new("".into()));
+    let mut local = Local::open(&world.path(), &world.application(), None, none.0, none.1).unwrap();
+    let rendered = local.render(local.commit("next").unwrap()).unwrap();
+    let posted = plan(&syncer, &PlanRequest::of(&next.to_string(), local.sources(), &rendered, None)).await;
     assert_eq!((texts(&posted), posted.count(Action::Prune)), (vec![goes.to_owned()], 0), "{posted:?}");
     world.repository.reference("refs/heads/main", next, true, "forth").unwrap();
 

@@ -390,7 +390,7 @@ async fn a_plan_shows_the_hooks_and_what_is_wrong_with_them() {
     assert_eq!((plan.steps.len(), plan.hooks.len()), (1, 2), "{plan:?}");
     assert_eq!(plan.hooks[1].object(), "PostSync hook Job default/smoke-*");
     // A client that posts what it rendered sees the same.
-    let posted = crate::sync::PlanRequest::of("work tree", &rendered, None);
+    let posted = crate::sync::PlanRequest::of("work tree", &[0], &rendered, None);
     let received = crate::sync::request::receive(posted.documents.unwrap(), Vec::new(), "default");
     assert_eq!(plan_of(&received).hooks, plan.hooks);
     assert_eq!(plan.hooks[0].object(), "PreSync hook Job default/migrate");
