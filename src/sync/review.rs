@@ -16,7 +16,7 @@ use super::syncer::Shared;
 use super::trigger::webhook::PullRequest;
 use super::upstream::Upstream;
 use crate::diff::plan::Plan;
-use crate::diff::render::markdown;
+use crate::diff::render::markdown_within;
 use crate::object::application::Application;
 use crate::object::{ObjectKey, kinds};
 
@@ -144,9 +144,12 @@ fn comment(request: &PullRequest, plans: &[Planned]) -> String {
     let idle = plans.iter().filter(is_idle).count();
     let base = request.base.replace('`', "");
     let mut text = format!("{MARK}\nWhat merging {short} into `{base}` would change:\n");
-    for planned in plans.iter().filter(|planned| !is_idle(planned)) {
+    let shown: Vec<&Planned> = plans.iter().filter(|planned| !is_idle(planned)).collect();
+    for (number, planned) in shown.iter().enumerate() {
+        // What the short ones leave is for those that follow.
+        let room = LONGEST.saturating_sub(text.len()) / (shown.len() - number);
         let part = match planned {
-            Ok(plan) => format!("\n### {}\n\n{}", plan.application, markdown(plan)),
+            Ok(plan) => format!("\n### {}\n\n{}", plan.application, markdown_within(plan, room - room / 10)),
             Err((application, why)) => format!("\n### {application}\n\nNo plan: {why}\n"),
         };
         if text.len() + part.len() > LONGEST {
@@ -175,4 +178,36 @@ async fn post(client: &Client, host: &GitHost, number: u64, text: &str) -> Resul
         }
     }
     client.send(host.comment(number, known, text)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::plan::{Action, PlanStep};
+
+    fn planned(application: &str, objects: usize) -> Planned {
+        let step = |n: usize| PlanStep {
+            action: Action::Create,
+            api_version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            namespace: "shop".to_owned(),
+            name: format!("{application}-{n}"),
+            source: format!("{application}/conf.yaml:{n}"),
+            changes: Vec::new(),
+        };
+        Ok(Plan { application: application.to_owned(), steps: (0..objects).map(step).collect(), ..Plan::default() })
+    }
+
+    #[test]
+    fn plans_that_are_too_long_for_a_comment_share_its_room() {
+        let head = "0123456789012345678901234567890123456789".parse().unwrap();
+        let request = PullRequest { number: 1, base: "main".to_owned(), head, urls: Vec::new() };
+        let plans = [planned("long", 5000), planned("short", 1), planned("longer", 9000)];
+        let text = comment(&request, &plans);
+        assert!(text.len() <= LONGEST && text.len() > LONGEST / 2, "{}", text.len());
+        for part in ["### long\n", "### short\n", "### longer\n", "ConfigMap shop/short-0", "shop/longer-0"] {
+            assert!(text.contains(part), "{part} is missing");
+        }
+        assert_eq!(text.matches("more objects").count(), 2);
+    }
 }

@@ -8,6 +8,11 @@ const MAX_BYTES: usize = 60_000;
 
 /// The plan as markdown. Objects that do not fit into a comment are counted.
 pub fn markdown(plan: &Plan) -> String {
+    markdown_within(plan, MAX_BYTES)
+}
+
+/// As [`markdown`], in about `room` bytes: the summary is there in any case.
+pub fn markdown_within(plan: &Plan, room: usize) -> String {
     let mut out = format!("**windlass diff**: {}\n", summary(plan));
     for (title, entries) in [
         ("Errors", plan.errors.iter().map(ToString::to_string).collect::<Vec<_>>()),
@@ -16,7 +21,7 @@ pub fn markdown(plan: &Plan) -> String {
         if !entries.is_empty() {
             out.push_str(&format!("\n{title}:\n"));
         }
-        let fitting = entries.iter().take_while(|entry| out.len() + entry.len() < MAX_BYTES / 2).count();
+        let fitting = entries.iter().take_while(|entry| out.len() + entry.len() < room / 2).count();
         entries.iter().take(fitting).for_each(|entry| out.push_str(&format!("- {}\n", quote::html(entry))));
         if fitting < entries.len() {
             out.push_str(&format!("- and {} more\n", entries.len() - fitting));
@@ -24,7 +29,7 @@ pub fn markdown(plan: &Plan) -> String {
     }
     for (number, step) in plan.steps.iter().enumerate() {
         let shown = step_section(step);
-        if out.len() + shown.len() > MAX_BYTES {
+        if out.len() + shown.len() > room {
             out.push_str(&format!("\nand {} more objects\n", plan.steps.len() - number));
             break;
         }
@@ -39,7 +44,7 @@ pub fn markdown(plan: &Plan) -> String {
         out.push('\n');
     }
     for (number, line) in beside.iter().enumerate() {
-        if out.len() + line.len() > MAX_BYTES + MAX_BYTES / 20 {
+        if out.len() + line.len() > MAX_BYTES + room / 20 {
             out.push_str(&format!("- and {} more\n", beside.len() - number));
             break;
         }

@@ -5,7 +5,7 @@ mod markdown;
 mod quote;
 mod text;
 
-pub use markdown::markdown;
+pub use markdown::{markdown, markdown_within};
 pub use text::text;
 
 use super::lines::Lines;
