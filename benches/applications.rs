@@ -95,6 +95,9 @@ async fn measure(apps: usize, objects: usize) -> anyhow::Result<()> {
     let mut files: Vec<_> = (0..apps * objects).map(|index| place(index, 0)).collect();
     files.extend((0..apps).map(|index| (format!("root/app-{index}.yaml"), application(&path, index))));
     let mut tip = commit(&repository, None, &files)?;
+    // As a clone leaves it, and `git gc` any repository of this size.
+    let packed = Command::new("git").arg("-C").arg(&path).args(["gc", "--quiet"]).status()?;
+    ensure!(packed.success(), "git gc failed");
     let before = resident();
     let (tasks, store, registry) = open(folder.path()).await?;
     let began = Instant::now();

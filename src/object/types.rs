@@ -18,6 +18,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::api::{autoscaling, events};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::application::Application;
@@ -27,7 +28,7 @@ use super::views;
 /// Something that is done with the type of a kind.
 pub trait Visit {
     type Out;
-    fn visit<T: DeserializeOwned>(self) -> Self::Out;
+    fn visit<T: DeserializeOwned + JsonSchema>(self) -> Self::Out;
 }
 
 macro_rules! types {
@@ -97,7 +98,7 @@ mod tests {
     struct Nothing;
     impl Visit for Nothing {
         type Out = ();
-        fn visit<T: DeserializeOwned>(self) {}
+        fn visit<T: DeserializeOwned + JsonSchema>(self) {}
     }
 
     #[test]

@@ -47,7 +47,10 @@ async fn explain_describe_and_auth_answer() {
     for program in extremes() {
         let cluster = Cluster::start(&program).await;
         let fields = cluster.ok(&["explain", "deployment.spec"]).await;
-        assert!(fields.contains("replicas\t<integer>") && fields.contains("template"), "{fields}");
+        assert!(fields.contains("replicas\t<integer>") && fields.contains("Number of desired pods."), "{fields}");
+        assert!(fields.contains("template") && fields.contains("-required-"), "{fields}");
+        let policy = cluster.ok(&["explain", "application.spec.syncPolicy.automated"]).await;
+        assert!(policy.contains("selfHeal\t<boolean>") && policy.contains("put back"), "{policy}");
         assert!(cluster.ok(&["explain", "pod", "--recursive"]).await.contains("containerPort"));
         cluster.ok(&["create", "-f", &cluster.write("cm.json", &config_map("seen"))]).await;
         assert!(cluster.ok(&["describe", "cm", "seen"]).await.contains("seen"));

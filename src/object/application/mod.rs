@@ -1,11 +1,14 @@
 //! `Application` (argoproj.io/v1alpha1): what to sync from where, and how far it is, in Argo CD's published shape.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 macro_rules! wire {
     ($($(#[$doc:meta])* struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "camelCase", default)]
         pub struct $name {
             $(
@@ -68,6 +71,20 @@ impl Application {
 /// JSON that is handed on as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Opaque(pub serde_json::Value);
+
+impl JsonSchema for Opaque {
+    fn schema_name() -> Cow<'static, str> {
+        "Opaque".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+    }
+}
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

@@ -85,7 +85,7 @@ struct Decoding<'a> {
 impl Visit for Decoding<'_> {
     type Out = Result<Vec<String>, Refusal>;
 
-    fn visit<T: DeserializeOwned>(self) -> Self::Out {
+    fn visit<T: DeserializeOwned + schemars::JsonSchema>(self) -> Self::Out {
         match self.kind == kinds::APPLICATION {
             true => decode::run_with_extras::<T>(self.object),
             false => decode::run::<T>(self.object),

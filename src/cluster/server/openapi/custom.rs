@@ -5,23 +5,20 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
 
 use super::super::health;
-use super::document::operations;
-use super::infer::Schemas;
+use super::document::{Types, operations};
 use crate::object::custom::Version;
 use crate::object::{Kind, Kinds};
 
-const META: &str = "#/components/schemas/ObjectMeta";
-
 pub fn of(served: &Kinds, kinds: &[&'static Kind]) -> Value {
-    let (mut paths, inferred) = (Map::new(), Schemas::default());
-    inferred.add::<ObjectMeta>();
-    let mut schemas = inferred.take();
+    let (mut paths, mut types) = (Map::new(), Types::default());
+    let metadata = json!({"$ref": format!("#/components/schemas/{}", types.add::<ObjectMeta>())});
+    let mut schemas = types.schemas();
     for kind in kinds {
         let Some(version) = served.describe(kind).version() else { continue };
         let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
         let namespace = if kind.namespaced { "{namespace}" } else { "" };
         paths.insert(format!("{}/{{name}}", kind.collection_path(namespace)), operations(&gvk));
-        schemas.insert(name_of(kind), schema(version, &gvk));
+        schemas.insert(name_of(kind), schema(version, &gvk, &metadata));
     }
     json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": health::GIT_VERSION},
         "paths": paths, "components": {"schemas": schemas}})
@@ -33,7 +30,7 @@ fn name_of(kind: &Kind) -> String {
     format!("{}.{}.{}", reversed.join("."), kind.version, kind.kind)
 }
 
-fn schema(version: &Version, gvk: &Value) -> Value {
+fn schema(version: &Version, gvk: &Value, metadata: &Value) -> Value {
     let mut schema = match &version.document {
         Value::Object(_) => version.document.clone(),
         _ => json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
@@ -46,7 +43,7 @@ fn schema(version: &Version, gvk: &Value) -> Value {
                 schema["properties"][name] = json!({"type": "string"});
             }
         }
-        schema["properties"]["metadata"] = json!({"$ref": META});
+        schema["properties"]["metadata"] = metadata.clone();
     }
     schema
 }
@@ -68,8 +65,9 @@ mod tests {
         let schema = &document["components"]["schemas"]["com.example.v1.Wid"];
         assert_eq!(schema["properties"]["spec"]["description"], "What is wanted.");
         assert_eq!(schema["x-kubernetes-group-version-kind"][0]["kind"], "Wid");
-        assert_eq!(schema["properties"]["metadata"]["$ref"], META);
-        assert!(document["components"]["schemas"]["ObjectMeta"]["properties"]["labels"].is_object());
+        let metadata = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+        assert_eq!(schema["properties"]["metadata"]["$ref"], format!("#/components/schemas/{metadata}"));
+        assert!(document["components"]["schemas"][metadata]["properties"]["labels"].is_object());
         assert!(document["paths"]["/apis/example.com/v1/namespaces/{namespace}/wids/{name}"]["patch"].is_object());
     }
 }

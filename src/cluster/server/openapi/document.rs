@@ -1,29 +1,73 @@
 //! The OpenAPI document of a group-version: a path for each kind, and the schemas of their types.
 
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::super::health;
-use super::infer::Schemas;
 use crate::object::Kind;
 use crate::object::types::{self, Visit};
 
 pub fn of(served: &[&'static Kind]) -> Value {
     let mut paths = Map::new();
-    let schemas = Schemas::default();
+    let mut types = Types::default();
     let mut marks = Vec::new();
     for kind in served {
         let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
         let namespace = if kind.namespaced { "{namespace}" } else { "" };
         paths.insert(format!("{}/{{name}}", kind.collection_path(namespace)), operations(&gvk));
-        marks.push((infer(kind, &schemas), gvk));
+        marks.push((types::visit(kind, Adding(&mut types)).unwrap_or_else(|| kind.kind.to_owned()), gvk));
     }
-    let mut schemas = schemas.take();
+    let mut schemas = types.schemas();
     for (name, gvk) in marks {
         schemas.entry(name).or_insert_with(open)["x-kubernetes-group-version-kind"] = json!([gvk]);
     }
     json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": health::GIT_VERSION},
         "paths": paths, "components": {"schemas": schemas}})
+}
+
+/// Collects the schemas of types, each with those of the types in it.
+pub(super) struct Types(SchemaGenerator);
+
+impl Default for Types {
+    fn default() -> Self {
+        Self(SchemaSettings::openapi3().into_generator())
+    }
+}
+
+impl Types {
+    /// Adds a type, and gives the name of its schema.
+    pub fn add<T: JsonSchema>(&mut self) -> String {
+        let reference = self.0.subschema_for::<T>();
+        let path = reference.get("$ref").and_then(Value::as_str).unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    pub fn schemas(mut self) -> Map<String, Value> {
+        let mut schemas = self.0.take_definitions(true);
+        schemas.values_mut().for_each(as_kubernetes);
+        schemas
+    }
+}
+
+/// Kubernetes has no `nullable`: what may be left out may also be null. So an optional object is a reference, which clients
+/// can follow.
+fn as_kubernetes(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.remove("nullable");
+            let is_null = |choice: &Value| choice["enum"] == json!([null]);
+            if let Some(Value::Array(mut choices)) = members.remove("anyOf") {
+                let is_optional = choices.iter().any(is_null);
+                choices.retain(|choice| !is_null(choice));
+                members.insert(if is_optional { "allOf" } else { "anyOf" }.to_owned(), Value::Array(choices));
+            }
+            members.values_mut().for_each(as_kubernetes);
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_kubernetes),
+        _ => {}
+    }
 }
 
 /// The operations that kubectl looks for: `fieldValidation` tells it that the server validates. The strategic merge
@@ -40,19 +84,13 @@ fn open() -> Value {
     json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
-/// Adds the schemas of a kind's type, and gives the name of its own.
-fn infer(kind: &'static Kind, schemas: &Schemas) -> String {
-    types::visit(kind, Inferring(schemas));
-    kind.kind.to_owned()
-}
+struct Adding<'a>(&'a mut Types);
 
-struct Inferring<'a>(&'a Schemas);
+impl Visit for Adding<'_> {
+    type Out = String;
 
-impl Visit for Inferring<'_> {
-    type Out = ();
-
-    fn visit<T: DeserializeOwned>(self) {
-        self.0.add::<T>();
+    fn visit<T: DeserializeOwned + JsonSchema>(self) -> String {
+        self.0.add::<T>()
     }
 }
 
@@ -61,22 +99,19 @@ mod tests {
     use super::*;
     use crate::object::kinds;
 
+    const DEPLOYMENT: &str = "io.k8s.api.apps.v1.Deployment";
+
     #[test]
-    fn the_document_shows_the_fields_of_the_types() {
+    fn the_document_shows_the_fields_of_the_types_and_what_they_are_for() {
         let document = of(&[kinds::DEPLOYMENT, kinds::REPLICA_SET]);
         let schemas = &document["components"]["schemas"];
-        let types = |schema: &str, field: &str| schemas[schema]["properties"][field].clone();
-        assert_eq!(schemas["Deployment"]["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
-        assert_eq!(types("Deployment", "spec"), json!({"$ref": "#/components/schemas/DeploymentSpec"}));
-        assert_eq!(types("DeploymentSpec", "replicas"), json!({"type": "integer", "format": "int32"}));
-        let containers = json!({"type": "array", "items": {"$ref": "#/components/schemas/Container"}});
-        assert_eq!(types("PodSpec", "containers"), containers);
-        let labels = json!({"type": "object", "additionalProperties": {"type": "string"}});
-        assert_eq!(types("ObjectMeta", "labels"), labels);
-        assert_eq!(types("ObjectMeta", "creationTimestamp"), json!({"type": "string", "format": "date-time"}));
-        let limits = json!({"type": "object", "additionalProperties": {"type": "string"}});
-        assert_eq!(types("ResourceRequirements", "limits"), limits);
-        assert_eq!(types("RollingUpdateDeployment", "maxSurge")["x-kubernetes-int-or-string"], true);
+        assert_eq!(schemas[DEPLOYMENT]["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
+        let spec = &schemas[DEPLOYMENT]["properties"]["spec"];
+        assert!(spec.to_string().contains("#/components/schemas/io.k8s.api.apps.v1.DeploymentSpec"), "{spec}");
+        let replicas = &schemas["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"];
+        assert_eq!((&replicas["type"], &replicas["format"]), (&json!("integer"), &json!("int32")));
+        assert!(replicas["description"].as_str().unwrap().starts_with("Number of desired pods"), "{replicas}");
+        assert_eq!(schemas["io.k8s.api.apps.v1.DeploymentSpec"]["required"], json!(["selector", "template"]));
         assert!(document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"].is_object());
     }
 
@@ -84,8 +119,42 @@ mod tests {
     fn every_kind_has_a_schema_with_fields() {
         for kind in kinds::all() {
             let document = of(&[kind]);
-            let schema = &document["components"]["schemas"][kind.kind];
+            let schemas = document["components"]["schemas"].as_object().unwrap();
+            let of_kind = |schema: &&Value| schema["x-kubernetes-group-version-kind"][0]["kind"] == kind.kind;
+            let schema = schemas.values().find(of_kind).unwrap();
             assert!(schema["properties"]["metadata"].is_object(), "{}: {schema}", kind.kind);
         }
+    }
+
+    #[test]
+    fn an_optional_part_of_an_application_is_a_reference() {
+        let document = of(&[kinds::APPLICATION]);
+        let policy = &document["components"]["schemas"]["SyncPolicy"]["properties"]["automated"];
+        assert_eq!(policy["allOf"], json!([{"$ref": "#/components/schemas/Automated"}]), "{policy}");
+        assert!(policy["description"].is_string() && policy["nullable"].is_null(), "{policy}");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_schema_is_an_object() {
+        fn walk(at: &str, schema: &Value, found: &Map<String, Value>) {
+            match schema {
+                Value::Object(members) => {
+                    if let Some(target) = members.get("$ref").and_then(Value::as_str) {
+                        let name = target.strip_prefix("#/components/schemas/").unwrap();
+                        assert!(found.contains_key(name), "{at}: {target}");
+                    }
+                    for (name, value) in members {
+                        let is_schema = ["items", "additionalProperties"].contains(&name.as_str());
+                        assert!(!is_schema || value.is_object(), "{at}.{name}: {value}");
+                        walk(&format!("{at}.{name}"), value, found);
+                    }
+                }
+                Value::Array(items) => items.iter().for_each(|item| walk(at, item, found)),
+                _ => {}
+            }
+        }
+        let document = of(&kinds::all().iter().collect::<Vec<_>>());
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        schemas.iter().for_each(|(name, schema)| walk(name, schema, schemas));
     }
 }

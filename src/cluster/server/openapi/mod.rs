@@ -4,7 +4,6 @@
 
 mod custom;
 mod document;
-mod infer;
 mod swagger;
 
 use std::collections::BTreeMap;
