@@ -22,10 +22,33 @@ async fn strangers_see_health_and_version_only() {
     for path in ["/healthz", "/livez", "/readyz", "/version"] {
         assert_eq!(client.get(path).await.status, 200, "{path}");
     }
-    for path in ["/api", "/apis", "/metrics", "/openapi/v3", "/api/v1/pods", "/nonsense"] {
+    for path in ["/api", "/apis", "/metrics", "/openapi/v3", "/api/v1/pods", "/openid/v1/jwks", "/nonsense"] {
         let answer = client.get(path).await;
         assert_eq!((answer.status, answer.json()["reason"].clone()), (403, json!("Forbidden")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn others_can_check_the_tokens_of_service_accounts_themselves() {
+    let client = Client::new().await;
+    client.create("/api/v1/namespaces/default/serviceaccounts", &json!({"metadata": {"name": "ci"}})).await;
+    let asked = json!({"spec": {"audiences": ["vault"], "expirationSeconds": 3600}});
+    let token = client.create("/api/v1/namespaces/default/serviceaccounts/ci/token", &asked).await.json();
+    let token = token["status"]["token"].as_str().unwrap_or_default().to_owned();
+
+    let configuration = client.get("/.well-known/openid-configuration").await.json();
+    assert!(configuration["jwks_uri"].as_str().unwrap().ends_with("/openid/v1/jwks"), "{configuration}");
+    let answer = client.get("/openid/v1/jwks").await;
+    assert_eq!(answer.header("content-type"), "application/jwk-set+json");
+    let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_value(answer.json()).unwrap();
+    let header = jsonwebtoken::decode_header(&token).unwrap();
+    let key = keys.find(header.kid.as_deref().unwrap()).expect("the key that the token names");
+    let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
+    let mut wanted = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::ES256);
+    wanted.set_audience(&["vault"]);
+    wanted.set_issuer(&[configuration["issuer"].as_str().unwrap()]);
+    let claims = jsonwebtoken::decode::<Value>(&token, &key, &wanted).unwrap().claims;
+    assert_eq!(claims["sub"], "system:serviceaccount:default:ci");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use super::nodes::NodeStreams;
 use super::pages::Pages;
 use super::path::Attributes;
 use super::present::Presentation;
-use super::{answer, compress, discovery, health, metrics, objects, openapi, review};
+use super::{answer, compress, discovery, health, issuer, metrics, objects, openapi, review};
 use crate::cluster::registry::Registry;
 use crate::object::ApiError;
 use crate::object::kinds::Subresource;
@@ -92,6 +92,7 @@ pub fn router(api: Api, extra: Router) -> Router {
         .route("/", get(discovery::paths))
         .merge(discovery::routes())
         .merge(review::routes())
+        .merge(issuer::routes())
         .method_not_allowed_fallback(|| async { answer::method_not_allowed() })
         .fallback(objects::serve)
         .with_state(server.clone());

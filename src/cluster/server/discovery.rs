@@ -178,8 +178,19 @@ pub async fn paths(State(server): State<Arc<Server>>, headers: HeaderMap) -> Res
 }
 
 /// What is served beside the groups and their versions.
-const FIXED: [&str; 9] =
-    ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+const FIXED: [&str; 11] = [
+    "/.well-known/openid-configuration",
+    "/api",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openid/v1/jwks",
+    "/readyz",
+    "/version",
+];
 
 /// Client libraries ask with a `/` at the end.
 pub fn routes() -> Router<Arc<Server>> {

@@ -12,6 +12,7 @@ mod discovery;
 mod fields;
 mod health;
 mod in_flight;
+mod issuer;
 mod json;
 mod list;
 mod log;
