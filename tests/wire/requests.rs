@@ -1,10 +1,12 @@
 //! Rules of single requests: who may ask, what bodies may be, what answers carry.
 
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 use windlass::cluster::server::{Identity, NoNodes, NodeStreams};
 use windlass::streams::{LogRequest, Message, OpenError, Opened, Request as Asked, StreamPair, pair};
 
@@ -152,6 +154,15 @@ async fn a_list_of_any_length_is_whole() {
     let list = client.get(CONFIG_MAPS).await.json();
     assert_eq!(list["kind"], "ConfigMapList");
     assert_eq!(list["items"].as_array().unwrap().len(), 40);
+    // Long ones are compressed for those who can read that.
+    let request = http::Request::get(CONFIG_MAPS).header("accept-encoding", "gzip").body(axum::body::Body::empty());
+    let answer = client.router.clone().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let packed = answer.into_body().collect().await.unwrap().to_bytes();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut text).unwrap();
+    assert!(packed.len() < text.len() / 10 && text.trim_end().ends_with("]}"), "{}", packed.len());
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["items"], list["items"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::accept::Form;
 use super::answer;
+use super::compress::{LongList, WORTHWHILE};
 use super::fields::Filter;
 use super::pages::Page;
 use super::query::IncludeObject;
@@ -84,13 +85,18 @@ fn joined(
     objects: Vec<Arc<Object>>,
     write: impl Fn(&Object, &mut BytesMut) + Send + 'static,
 ) -> Response {
-    let short = objects.iter().map(|o| o.json().len()).sum::<usize>() < PIECE;
+    let size = objects.iter().map(|o| o.json().len()).sum::<usize>();
     let mut pieces = Pieces { head: Some(head), objects: objects.into_iter(), first: true, ended: false, write };
-    if short {
+    if size < PIECE {
         let whole = pieces.next().unwrap_or_default();
         return answer::bytes(StatusCode::OK, whole);
     }
-    answer::bytes(StatusCode::OK, Body::from_stream(stream::iter(pieces.map(Ok::<_, std::convert::Infallible>))))
+    let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, std::convert::Infallible>)));
+    let mut response = answer::bytes(StatusCode::OK, body);
+    if size as u64 >= WORTHWHILE {
+        response.extensions_mut().insert(LongList);
+    }
+    response
 }
 
 struct Pieces<F> {
