@@ -59,7 +59,7 @@ impl Transaction {
         }
         let class = self.take_priority_class(kind, &mut object);
         self.default_limits(kind, &mut object);
-        self.default_storage_class(kind, &mut object);
+        self.take_default_class(kind, &mut object);
         admit::begin(kind, &mut object, self.now)?;
         class.into_iter().for_each(|class| class.apply(&mut object));
         self.admit_account(kind, &mut object)?;

@@ -35,6 +35,39 @@ async fn a_step_sees_the_namespace_that_an_earlier_step_made() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_gets_the_default_class_that_an_earlier_step_made() {
+    let world = world().await;
+    let class = |name: &str, mark: &str| json!({"metadata": {"name": name, "annotations": {mark: "true"}}, "spec": {"controller": "x.io/c"}});
+    let ingress = |name: &str| json!({"metadata": {"name": name}, "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}});
+    let mut transaction = begin(&world);
+    create(&mut transaction, kinds::INGRESS, "default", ingress("before")).unwrap();
+    let default = "ingressclass.kubernetes.io/is-default-class";
+    create(&mut transaction, kinds::INGRESS_CLASS, "", class("nginx", default)).unwrap();
+    create(&mut transaction, kinds::INGRESS_CLASS, "", class("other", "x")).unwrap();
+    create(&mut transaction, kinds::INGRESS, "default", ingress("after")).unwrap();
+    let mut named = ingress("named");
+    named["spec"]["ingressClassName"] = json!("other");
+    create(&mut transaction, kinds::INGRESS, "default", named).unwrap();
+    let mut old = ingress("old");
+    old["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "traefik"});
+    create(&mut transaction, kinds::INGRESS, "default", old).unwrap();
+    transaction.commit().await.unwrap();
+    let class_of = |name: &str| world.get(&key(kinds::INGRESS, name)).unwrap()["spec"]["ingressClassName"].clone();
+    let found = ["before", "after", "named", "old"].map(class_of);
+    assert_eq!(found, [json!(null), json!("nginx"), json!("other"), json!(null)]);
+
+    let mut transaction = begin(&world);
+    let mut fast = class("fast", "storageclass.kubernetes.io/is-default-class");
+    fast["provisioner"] = json!("x.io/fast");
+    fast.as_object_mut().unwrap().remove("spec");
+    create(&mut transaction, kinds::STORAGE_CLASS, "", fast).unwrap();
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    create(&mut transaction, kinds::CLAIM, "default", claim).unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(world.get(&key(kinds::CLAIM, "c")).unwrap()["spec"]["storageClassName"], "fast");
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_steps_leave_the_others_usable() {
     let world = world().await;
     let mut transaction = begin(&world);
