@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "shared with the replay of the recordings")]
 mod client;
 mod crowds;
+mod floods;
 mod hostile;
 mod requests;
 mod watches;
