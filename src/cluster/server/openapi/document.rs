@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::super::health;
+use super::merging;
+use crate::diff::schema;
 use crate::object::Kind;
 use crate::object::types::{self, Visit};
 
@@ -17,10 +19,11 @@ pub fn of(served: &[&'static Kind]) -> Value {
         let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
         let namespace = if kind.namespaced { "{namespace}" } else { "" };
         paths.insert(format!("{}/{{name}}", kind.collection_path(namespace)), operations(&gvk));
-        marks.push((types::visit(kind, Adding(&mut types)).unwrap_or_else(|| kind.kind.to_owned()), gvk));
+        marks.push((types::visit(kind, Adding(&mut types)).unwrap_or_else(|| kind.kind.to_owned()), kind, gvk));
     }
     let mut schemas = types.schemas();
-    for (name, gvk) in marks {
+    for (name, kind, gvk) in marks {
+        merging::mark(&mut schemas, &name, schema::of((*kind).into()));
         schemas.entry(name).or_insert_with(open)["x-kubernetes-group-version-kind"] = json!([gvk]);
     }
     json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": health::GIT_VERSION},
@@ -116,6 +119,26 @@ mod tests {
     }
 
     #[test]
+    fn the_document_tells_how_lists_merge() {
+        let document = of(&[kinds::DEPLOYMENT]);
+        let schemas = &document["components"]["schemas"];
+        let property = |schema: &str, name: &str| schemas[schema]["properties"][name].clone();
+        let ports = property("io.k8s.api.core.v1.Container", "ports");
+        assert_eq!(ports["x-kubernetes-list-map-keys"], json!(["containerPort", "protocol"]));
+        assert_eq!(
+            (&ports["x-kubernetes-list-type"], &ports["x-kubernetes-patch-merge-key"]),
+            (&json!("map"), &json!("containerPort"))
+        );
+        assert_eq!(property("io.k8s.api.core.v1.Container", "args")["x-kubernetes-list-type"], "atomic");
+        let finalizers = property("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers");
+        assert_eq!(
+            (&finalizers["x-kubernetes-list-type"], &finalizers["x-kubernetes-patch-strategy"]),
+            (&json!("set"), &json!("merge"))
+        );
+        assert_eq!(property("io.k8s.api.apps.v1.DeploymentSpec", "selector")["x-kubernetes-map-type"], "atomic");
+    }
+
+    #[test]
     fn every_kind_has_a_schema_with_fields() {
         for kind in kinds::all() {
             let document = of(&[kind]);
@@ -144,7 +167,7 @@ mod tests {
                         assert!(found.contains_key(name), "{at}: {target}");
                     }
                     for (name, value) in members {
-                        let is_schema = ["items", "additionalProperties"].contains(&name.as_str());
+                        let is_schema = ["items", "additionalProperties", "properties"].contains(&name.as_str());
                         assert!(!is_schema || value.is_object(), "{at}.{name}: {value}");
                         walk(&format!("{at}.{name}"), value, found);
                     }

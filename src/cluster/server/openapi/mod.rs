@@ -4,6 +4,7 @@
 
 mod custom;
 mod document;
+mod merging;
 mod swagger;
 
 use std::collections::BTreeMap;
