@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::channels::{ERROR, Protocol, STDERR, STDOUT};
 use super::session::{self, Outlet};
@@ -19,6 +19,9 @@ use crate::streams::{Message, Opened, Size, Wanted};
 
 /// How long a client may take to open its streams.
 const STREAMS: Duration = Duration::from_secs(30);
+/// client-go up to 0.30 may begin to read before it has made its streams, and drops what comes for them by then. In
+/// Kubernetes a command takes longer than that to begin; here it may have ended already.
+const SETTLING: Duration = Duration::from_millis(20);
 /// How long the last words may take to be fetched.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// The longest description of a size.
@@ -51,6 +54,7 @@ pub async fn over_websocket(socket: WebSocket, protocol: Protocol, wanted: Wante
     if !mouth.say(protocol.frame(first, &[])).await {
         return;
     }
+    sleep(SETTLING).await;
     let said_by_client = frames.filter_map(move |frame| std::future::ready(protocol.read(frame)));
     let mut outlet = OverWebSocket { mouth: mouth.clone(), protocol };
     let ended = tokio::select! {
