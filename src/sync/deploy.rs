@@ -138,7 +138,8 @@ impl Worker {
                 );
                 if changed > 0 {
                     let (short, subject) = (commit.short(), &commit.subject);
-                    let what = format!("commit {short} {subject:?} is deployed, {changed} objects changed");
+                    let changed = if changed == 1 { "1 object".to_owned() } else { format!("{changed} objects") };
+                    let what = format!("commit {short} {subject:?} is deployed, {changed} changed");
                     self.note(&[Note::normal("Synced", what)]).await;
                 }
                 self.tell(Some(commit.id), Vec::new());

@@ -158,7 +158,7 @@ pub fn deployed<'a>(
         status.operation_state = Some(OperationState {
             operation: operation.cloned(),
             phase: "Succeeded".to_owned(),
-            message: format!("{declared} objects are as commit {} says, {changed} changed", commit.short()),
+            message: format!("{} as commit {} says, {changed} changed", are(declared), commit.short()),
             started_at: Some(rfc3339(started)),
             finished_at: Some(rfc3339(finished)),
             retry_count: retries,
@@ -178,6 +178,11 @@ pub fn deployed<'a>(
     refresh_health(compared.kinds, &mut status, live, |key| unknown.contains(key) || touched(key), finished);
     stamp(old, &mut status, finished);
     status
+}
+
+/// `1 object is`, `7 objects are`
+fn are(objects: usize) -> String {
+    if objects == 1 { "1 object is".to_owned() } else { format!("{objects} objects are") }
 }
 
 /// Whether two states differ in nothing but how far the repository was when somebody looked.

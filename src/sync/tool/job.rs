@@ -147,10 +147,25 @@ impl Job {
     fn located(&self, error: &ToolError, tree: &Path) -> SourceError {
         let tree = format!("{}/", tree.display());
         let text = error.to_string().replace(&tree, "").replace(tree.trim_end_matches('/'), ".");
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<String> = text.lines().map(said).filter(|line| !line.is_empty()).collect();
         let message: String = lines[lines.len().saturating_sub(10)..].join(" ").chars().take(2000).collect();
         let (file, line) = place_in(&message).unwrap_or_else(|| (self.asks.clone(), 0));
         SourceError { file, line, message }
+    }
+}
+
+/// What a line says, without what kubectl's log puts before it: time and process, which differ each time.
+fn said(line: &str) -> String {
+    let line = line.trim();
+    let is_logged = |head: &str| {
+        let mut letters = head.chars();
+        matches!(letters.next(), Some('E' | 'F' | 'W' | 'I')) && letters.take(4).all(|c| c.is_ascii_digit())
+    };
+    let Some((_, text)) = line.split_once("] ").filter(|(head, _)| is_logged(head)) else { return line.to_owned() };
+    let quoted = text.split_once(" err=").map(|(_, error)| serde_json::from_str(error));
+    match quoted {
+        Some(Ok(error)) => error,
+        _ => text.to_owned(),
     }
 }
 
@@ -167,6 +182,14 @@ fn place_in(message: &str) -> Option<(String, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_kubectl_logs_is_told_without_its_time() {
+        let logged = r#"E1130 12:21:17.853672    4551 run.go:72] "command failed" err="no such file: \"a\"""#;
+        assert_eq!(said(logged), "no such file: \"a\"");
+        assert_eq!(said("W1130 12:21:17.853672    4551 x.go:1] commonLabels is old"), "commonLabels is old");
+        assert_eq!(said(" Error: [a] b "), "Error: [a] b");
+    }
 
     #[test]
     fn the_place_that_a_tool_names_is_found() {
