@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use windlass::cluster::server::{Identity, NodeStreams};
 use windlass::streams::{ExecRequest, Message, OpenError, Opened, Request as Asked, StreamPair, pair};
 
@@ -53,7 +54,8 @@ async fn a_command_that_reads_nothing_holds_up_its_client_and_loses_nothing() {
     client.write("PATCH", "/api/v1/namespaces/default/pods/p/status", &running).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(axum::serve(listener, client.router.clone()).into_future());
+    let mut server = JoinSet::new();
+    server.spawn(axum::serve(listener, client.router.clone()).into_future());
 
     let mut socket = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -99,5 +101,4 @@ async fn a_command_that_reads_nothing_holds_up_its_client_and_loses_nothing() {
     let (sent, read) =
         tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(finish, read) }).await.unwrap();
     assert_eq!(sent, read);
-    server.abort();
 }

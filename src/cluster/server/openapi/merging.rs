@@ -27,7 +27,7 @@ fn mark_below(schemas: &mut Map<String, Value>, name: &str, rules: Type<'_>, see
             property[mark] = value;
         }
         if let Some(inner) = reference(&property).or_else(|| property.get("items").and_then(reference)) {
-            mark_below(schemas, &inner.to_owned(), field.inner, seen);
+            mark_below(schemas, inner, field.inner, seen);
         }
         marked.insert(name, property);
     }
