@@ -43,6 +43,11 @@ pub enum MirrorError {
     Detached { repository: String },
     #[error("{path} has no work tree; name a revision")]
     NoWorkTree { path: PathBuf },
+    #[error(
+        "the work tree at {path} has more than {mib} MiB of files that git does not have; list in .gitignore what is \
+         not to be committed, or name a revision"
+    )]
+    TooMuch { path: PathBuf, mib: u64 },
     #[error("commit {revision:?} does not exist in {repository}")]
     NoSuchCommit { revision: String, repository: String },
     #[error("cannot read {repository}: {}", scrub(.source.message()))]
