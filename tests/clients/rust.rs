@@ -84,8 +84,8 @@ async fn kinds_are_found_by_discovery_and_scaled() {
     world.stop().await;
 }
 
-/// Takes the lease if it is free or has run out; whoever loses the race is told by a conflict.
-async fn campaign(client: &Client, who: &str, now: &str) -> bool {
+/// Takes the lease if it is free, or if it was renewed last before `too_old`; whoever loses the race is told by a conflict.
+async fn campaign(client: &Client, who: &str, now: &str, too_old: &str) -> bool {
     let leases = Api::<Lease>::default_namespaced(client.clone());
     let spec = json!({"holderIdentity": who, "leaseDurationSeconds": 15, "renewTime": now});
     let written = match leases.get_opt("leader").await.unwrap() {
@@ -96,7 +96,7 @@ async fn campaign(client: &Client, who: &str, now: &str) -> bool {
         Some(lease) => {
             let mut next: Value = json!(lease);
             let held = next["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
-            let ran_out = next["spec"]["renewTime"].as_str().is_none_or(|time| time < "2026-01-01T00:00:15");
+            let ran_out = next["spec"]["renewTime"].as_str().is_none_or(|time| time < too_old);
             if held != who && !ran_out {
                 return false;
             }
@@ -116,9 +116,11 @@ async fn campaign(client: &Client, who: &str, now: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_is_elected_by_a_lease() {
     let world = World::start().await;
-    for now in ["2026-01-01T00:00:01.000000Z", "2026-01-01T00:00:30.000000Z"] {
+    for (now, too_old) in
+        [("2026-01-01T00:00:01.000000Z", "2025-12-31T23:59:46"), ("2026-01-01T00:00:30.000000Z", "2026-01-01T00:00:15")]
+    {
         let names = ["a", "b", "c", "d", "e"];
-        let won = futures::future::join_all(names.map(|who| campaign(&world.client, who, now))).await;
+        let won = futures::future::join_all(names.map(|who| campaign(&world.client, who, now, too_old))).await;
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "{now}: {won:?}");
     }
     world.stop().await;
