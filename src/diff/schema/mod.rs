@@ -133,6 +133,11 @@ impl<'a> Type<'a> {
     /// Nothing is known: objects merge field by field, all else is one value.
     pub const UNKNOWN: Type<'static> = Type::Table(&Table { form: Form::Fields, fields: &[] });
 
+    /// Whether nothing departs from the rule below this type, as far as the tables say.
+    pub fn is_unknown(self) -> bool {
+        matches!(self, Self::Table(Table { form: Form::Fields, fields: [] }))
+    }
+
     pub fn form(self) -> Form {
         match self {
             Self::Table(table) => table.form,
@@ -236,6 +241,21 @@ mod tests {
         let Entries::Keyed(keys) = ports.entries else { panic!("ports are keyed") };
         assert_eq!(keys.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["containerPort", "protocol"]);
         assert_eq!(ports.patch, ListPatch::Keyed("containerPort"));
+    }
+
+    #[test]
+    fn every_kind_that_holds_a_pod_template_tells_its_containers_apart() {
+        let holders = [kinds::DEPLOYMENT, kinds::DAEMON_SET, kinds::STATEFUL_SET, kinds::REPLICA_SET, kinds::JOB];
+        for kind in holders.into_iter().chain([kinds::REPLICATION_CONTROLLER]) {
+            let template = of(kind.into()).field("spec").inner.field("template").inner;
+            assert!(
+                matches!(template.field("spec").inner.field("containers").entries, Entries::Keyed(_)),
+                "{}",
+                kind.kind
+            );
+        }
+        let template = of(kinds::POD_TEMPLATE.into()).field("template").inner;
+        assert!(matches!(template.field("spec").inner.field("containers").entries, Entries::Keyed(_)));
     }
 
     #[test]

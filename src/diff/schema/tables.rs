@@ -144,7 +144,7 @@ static WORKLOAD_SPEC: Table = fields(&[
     ("template", object(&POD_TEMPLATE)),
     ("updateStrategy", object(&STRATEGY)),
 ]);
-/// Deployment, ReplicaSet, StatefulSet, DaemonSet.
+/// Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController.
 static WORKLOAD: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&WORKLOAD_SPEC)), ("status", object(&WITH_CONDITIONS))]);
 
@@ -210,6 +210,23 @@ static BUDGET: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&BUDGET_SPEC)), ("status", object(&WITH_CONDITIONS))]);
 static NETWORK_POLICY_SPEC: Table = fields(&[("podSelector", object(&WHOLE))]);
 static NETWORK_POLICY: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&NETWORK_POLICY_SPEC))]);
+static POD_TEMPLATE_KIND: Table = fields(&[("metadata", object(&METADATA)), ("template", object(&POD_TEMPLATE))]);
+static POLICY_SPEC: Table = fields(&[
+    ("matchConditions", keyed(NAME, "name", &UNKNOWN)),
+    ("matchConstraints", object(&WHOLE)),
+    ("paramKind", object(&WHOLE)),
+    ("variables", keyed(NAME, "name", &UNKNOWN)),
+]);
+static CONDITIONS_OF_APPLY: Table = fields(&[("conditions", keyed_apply(TYPE))]);
+static POLICY: Table = fields(&[
+    ("metadata", object(&METADATA)),
+    ("spec", object(&POLICY_SPEC)),
+    ("status", object(&CONDITIONS_OF_APPLY)),
+]);
+static POLICY_BINDING_SPEC: Table =
+    fields(&[("matchResources", object(&WHOLE)), ("paramRef", object(&WHOLE)), ("validationActions", SET)]);
+static POLICY_BINDING: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&POLICY_BINDING_SPEC))]);
+static DEFINITION: Table = fields(&[("metadata", object(&METADATA)), ("status", object(&CONDITIONS_OF_APPLY))]);
 static ROLE_BINDING: Table = fields(&[("metadata", object(&METADATA)), ("roleRef", object(&WHOLE))]);
 
 /// What is known of the kind's objects.
@@ -225,7 +242,13 @@ pub(super) fn root(group: &str, kind: &str) -> &'static Table {
         ("", "PersistentVolumeClaim") => &CLAIM,
         ("", "PersistentVolume") => &PERSISTENT_VOLUME,
         ("", "ResourceQuota") => &QUOTA,
-        ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") => &WORKLOAD,
+        ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") | ("", "ReplicationController") => {
+            &WORKLOAD
+        }
+        ("", "PodTemplate") => &POD_TEMPLATE_KIND,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => &POLICY,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => &POLICY_BINDING,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => &DEFINITION,
         ("batch", "Job") => &JOB,
         ("batch", "CronJob") => &CRON_JOB,
         ("policy", "PodDisruptionBudget") => &BUDGET,
