@@ -5,13 +5,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
 
 use super::super::health;
-use super::document::{Types, operations};
+use super::document::{SCHEMAS, Types, operations};
 use crate::object::custom::Version;
 use crate::object::{Kind, Kinds};
 
 pub fn of(served: &Kinds, kinds: &[&'static Kind]) -> Value {
     let (mut paths, mut types) = (Map::new(), Types::default());
-    let metadata = json!({"$ref": format!("#/components/schemas/{}", types.add::<ObjectMeta>())});
+    let metadata = json!({"$ref": format!("{SCHEMAS}{}", types.add::<ObjectMeta>())});
     let mut schemas = types.schemas();
     for kind in kinds {
         let Some(version) = served.describe(kind).version() else { continue };

@@ -11,6 +11,9 @@ use crate::diff::schema;
 use crate::object::Kind;
 use crate::object::types::{self, Visit};
 
+/// Where a reference to a schema leads.
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
+
 pub fn of(served: &[&'static Kind]) -> Value {
     let mut paths = Map::new();
     let mut types = Types::default();
@@ -44,7 +47,7 @@ impl Types {
     pub fn add<T: JsonSchema>(&mut self) -> String {
         let reference = self.0.subschema_for::<T>();
         let path = reference.get("$ref").and_then(Value::as_str).unwrap_or_default();
-        path.rsplit('/').next().unwrap_or_default().to_owned()
+        path.strip_prefix(SCHEMAS).unwrap_or_default().to_owned()
     }
 
     pub fn schemas(mut self) -> Map<String, Value> {
@@ -136,6 +139,14 @@ mod tests {
             (&json!("set"), &json!("merge"))
         );
         assert_eq!(property("io.k8s.api.apps.v1.DeploymentSpec", "selector")["x-kubernetes-map-type"], "atomic");
+
+        // Whatever kinds share a type.
+        let document = of(&kinds::all().iter().collect::<Vec<_>>());
+        for (schema, list) in [("PodSpec", "containers"), ("Container", "env"), ("PodSpec", "volumes")] {
+            let property =
+                &document["components"]["schemas"][format!("io.k8s.api.core.v1.{schema}")]["properties"][list];
+            assert_eq!(property["x-kubernetes-list-type"], "map", "{schema}.{list}");
+        }
     }
 
     #[test]

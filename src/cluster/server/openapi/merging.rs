@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::document::SCHEMAS;
 use crate::diff::schema::{Entries, Field, Form, ListPatch, Type};
-
-const SCHEMAS: &str = "#/components/schemas/";
 
 /// Marks what is below the schema `root`, whose objects merge as `rules` say.
 pub fn mark(schemas: &mut Map<String, Value>, root: &str, rules: Type<'_>) {
@@ -26,7 +25,9 @@ fn mark_below(schemas: &mut Map<String, Value>, name: &str, rules: Type<'_>, see
         for (mark, value) in marks(&field, &property) {
             property[mark] = value;
         }
-        if let Some(inner) = reference(&property).or_else(|| property.get("items").and_then(reference)) {
+        let inner = reference(&property).or_else(|| property.get("items").and_then(reference));
+        // A type that one kind's rules do not describe is left to another's, which may.
+        if let Some(inner) = inner.filter(|_| !field.inner.is_unknown()) {
             mark_below(schemas, inner, field.inner, seen);
         }
         marked.insert(name, property);

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::health;
+use super::document::SCHEMAS;
 
 /// Parts of a schema that OpenAPI 2.0 does not have.
 const NEWER: [&str; 4] = ["anyOf", "not", "nullable", "oneOf"];
@@ -37,7 +38,7 @@ fn older(schema: &mut Value, node: Node) {
             if node == Node::Schema {
                 map.retain(|name, _| !NEWER.contains(&name.as_str()));
                 if let Some(Value::String(target)) = map.get_mut("$ref") {
-                    *target = target.replace("#/components/schemas/", "#/definitions/");
+                    *target = target.replace(SCHEMAS, "#/definitions/");
                 }
             }
             for (name, value) in map {
