@@ -40,6 +40,8 @@ async fn others_can_check_the_tokens_of_service_accounts_themselves() {
 
     let configuration = client.get("/.well-known/openid-configuration").await.json();
     assert!(configuration["jwks_uri"].as_str().unwrap().ends_with("/openid/v1/jwks"), "{configuration}");
+    let over_http2 = client.get("https://api.example.com:6443/.well-known/openid-configuration").await.json();
+    assert_eq!(over_http2["jwks_uri"], "https://api.example.com:6443/openid/v1/jwks");
     let answer = client.get("/openid/v1/jwks").await;
     assert_eq!(answer.header("content-type"), "application/jwk-set+json");
     let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_value(answer.json()).unwrap();

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderValue};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Uri};
 use serde_json::json;
 
 use super::api::Server;
@@ -27,8 +28,10 @@ pub fn routes() -> Router<Arc<Server>> {
     router
 }
 
-async fn configuration(headers: HeaderMap) -> Response {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+async fn configuration(uri: Uri, headers: HeaderMap) -> Response {
+    // HTTP/2 says in the address which host it asks.
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(Authority::as_str).or(named);
     let keys = host.map_or_else(|| format!("{ISSUER}{KEYS}"), |host| format!("https://{host}{KEYS}"));
     let body = json!({"issuer": ISSUER, "jwks_uri": keys, "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"]});
