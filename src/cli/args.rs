@@ -229,7 +229,7 @@ pub struct RollbackArgs {
 
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  windlass sync\n  windlass sync --plan 138f042477a5\n  windlass sync --approve 3f2a91c"
+    after_help = "Examples:\n  windlass sync\n  windlass sync --plan 138f042477a5\n  windlass sync --approve 3f2a91c\n  windlass sync --resource deployment/web --dry-run\n  windlass sync --application web --revision v1.2"
 )]
 pub struct SyncArgs {
     #[command(flatten)]
@@ -243,6 +243,15 @@ pub struct SyncArgs {
     /// Delete what this commit no longer has, also where that is held back: the commit that is to be deployed
     #[arg(long, value_name = "COMMIT")]
     pub approve: Option<String>,
+    /// Sync this object only: KIND[.GROUP]/[NAMESPACE/]NAME; may be given several times
+    #[arg(long, value_name = "OBJECT", conflicts_with = "plan")]
+    pub resource: Vec<String>,
+    /// Deploy this branch, tag or commit, of an Application that does not sync by itself
+    #[arg(long, value_name = "REV", conflicts_with = "plan")]
+    pub revision: Option<String>,
+    /// Say what the sync would do, and do nothing
+    #[arg(long, conflicts_with_all = ["plan", "approve"])]
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Debug, Args)]

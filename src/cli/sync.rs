@@ -11,7 +11,9 @@ use serde_json::json;
 use super::args::{Global, SyncArgs};
 use super::client;
 use super::output::{Paint, plain, short, show};
-use crate::object::application::{APPROVE_ANNOTATION, Application, PLAN_INFO, REFRESH_ANNOTATION};
+use crate::object::application::{
+    APPROVE_ANNOTATION, Application, PLAN_INFO, REFRESH_ANNOTATION, ResourceStatus, SyncOperation, SyncTarget,
+};
 
 pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let client = client::connect(&args.connection).await?;
@@ -27,12 +29,21 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
         ask["metadata"]["annotations"][APPROVE_ANNOTATION] = json!(commit.to_lowercase());
     }
     let automated = application.spec.sync_policy.automation();
+    let is_special = args.plan.is_some() || args.revision.is_some() || args.dry_run || !args.resource.is_empty();
     // One that does not sync by itself would only be compared.
-    if args.plan.is_some() || automated.is_none() {
+    let is_operation = is_special || automated.is_none();
+    if is_operation {
         let info: Vec<_> = args.plan.iter().map(|id| json!({"name": PLAN_INFO, "value": id})).collect();
-        let prune = automated.is_none_or(|automated| automated.prune);
-        ask["operation"] =
-            json!({"sync": {"prune": prune}, "info": info, "initiatedBy": {"username": "windlass sync"}});
+        let known = &application.status.resources;
+        let resources = args.resource.iter().map(|asked| targets(asked, known)).collect::<anyhow::Result<Vec<_>>>()?;
+        let sync = SyncOperation {
+            revision: args.revision.clone().unwrap_or_default(),
+            prune: automated.is_none_or(|automated| automated.prune),
+            dry_run: args.dry_run,
+            resources: resources.concat(),
+            ..SyncOperation::default()
+        };
+        ask["operation"] = json!({"sync": sync, "info": info, "initiatedBy": {"username": "windlass sync"}});
     }
     let asked = api.patch(&name, &PatchParams::default(), &Patch::Merge(ask)).await;
     let asked = asked.with_context(|| format!("cannot ask Application {name:?} to sync"))?;
@@ -58,16 +69,81 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let limit = Duration::from_secs(args.timeout);
     let application = tokio::time::timeout(limit, answered).await;
     let application = application.with_context(|| format!("no outcome within {limit:?}; see `windlass status`"))??;
-    report(&application, Paint::for_stdout(global))
+    report(&application, is_operation, Paint::for_stdout(global))
 }
 
-fn report(application: &Application, paint: Paint) -> anyhow::Result<ExitCode> {
+/// The Application's objects that `KIND[.GROUP]/[NAMESPACE/]NAME` means, whatever the case of the kind.
+fn targets(asked: &str, known: &[ResourceStatus]) -> anyhow::Result<Vec<SyncTarget>> {
+    let (kind, name) = asked
+        .split_once('/')
+        .with_context(|| format!("--resource {asked}: write it as KIND[.GROUP]/[NAMESPACE/]NAME"))?;
+    let (kind, group) = kind.split_once('.').map_or((kind, None), |(kind, group)| (kind, Some(group)));
+    let (namespace, name) = name.split_once('/').map_or((None, name), |(namespace, name)| (Some(namespace), name));
+    let is_meant = |one: &&ResourceStatus| {
+        one.kind.eq_ignore_ascii_case(kind)
+            && one.name == name
+            && group.is_none_or(|group| one.group == group)
+            && namespace.is_none_or(|namespace| one.namespace == namespace)
+    };
+    let target = |one: &ResourceStatus| SyncTarget {
+        group: one.group.clone(),
+        kind: one.kind.clone(),
+        namespace: one.namespace.clone(),
+        name: one.name.clone(),
+    };
+    let found: Vec<_> = known.iter().filter(is_meant).map(target).collect();
+    match found.is_empty() {
+        true => bail!("--resource {asked}: is no object of the Application; `windlass status` lists them"),
+        false => Ok(found),
+    }
+}
+
+fn report(application: &Application, is_operation: bool, paint: Paint) -> anyhow::Result<ExitCode> {
     let status = &application.status;
+    let operation = status.operation_state.as_ref().filter(|_| is_operation);
+    if let Some(operation) = operation {
+        for result in operation.sync_result.iter().flat_map(|result| &result.resources) {
+            let place = [&*result.kind, "/", &*result.namespace, "/", &*result.name].concat().replace("//", "/");
+            show(format!("{} {}", plain(&place), plain(&result.message)))?;
+        }
+        show(format!("{} {}", paint.state(&operation.phase), plain(&operation.message)))?;
+    }
     let (sync, health) = (paint.state(&status.sync.status), paint.state(&status.health.status));
     show(format!("{sync} {} {health}", short(&status.sync.revision)))?;
     for condition in &status.conditions {
         eprintln!("{}: {}", condition.type_, plain(&condition.message));
     }
-    let failed = status.conditions.iter().any(|condition| condition.type_.ends_with("Error"));
+    let failed = status.conditions.iter().any(|condition| condition.type_.ends_with("Error"))
+        || operation.is_some_and(|operation| operation.phase == "Failed");
     Ok(if failed { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_named_as_people_name_it() {
+        let known = |group: &str, kind: &str, namespace: &str, name: &str| ResourceStatus {
+            group: group.into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+            ..ResourceStatus::default()
+        };
+        let all = [
+            known("", "Namespace", "", "web"),
+            known("apps", "Deployment", "a", "web"),
+            known("apps", "Deployment", "b", "web"),
+            known("example.com", "Deployment", "b", "web"),
+        ];
+        for (asked, want) in
+            [("namespace/web", 1), ("deployment/web", 3), ("Deployment.apps/web", 2), ("deployment/b/web", 2)]
+        {
+            assert_eq!(targets(asked, &all).unwrap().len(), want, "{asked}");
+        }
+        for asked in ["web", "deployment/api", "deployment.batch/web", "deployment/c/web"] {
+            assert!(targets(asked, &all).unwrap_err().to_string().starts_with(&format!("--resource {asked}: ")));
+        }
+    }
 }

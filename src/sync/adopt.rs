@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::blocking::blocking;
+use super::deploy::SyncRun;
 use super::desired::{At, Desired};
 use super::settings::Settings;
 use super::trigger::Trigger;
@@ -41,11 +42,13 @@ impl Worker {
             let left = deployed.rendered.documents.iter().map(|document| &document.key);
             let left = left.filter(|key| !self.gates.contains(*key)).cloned().collect::<Vec<_>>();
             self.take_up_part(&deployed, &left.iter().collect(), &[]);
-        } else if deployed.rendered.errors.is_empty()
-            && let Err(failure) = self.deploy(&deployed, settings, &Trigger::Start, started).await
-        {
-            let reason = failure.summary();
-            tracing::warn!(commit = %deployed.commit().id, reason, "the deployed commit cannot be verified");
+        } else if deployed.rendered.errors.is_empty() {
+            let (settings, trigger) = (settings.clone(), Trigger::Start);
+            let run = SyncRun { desired: deployed, settings, trigger, started, asked: None };
+            if let Err(failure) = self.deploy(&run).await {
+                let reason = failure.summary();
+                tracing::warn!(commit = %run.desired.commit().id, reason, "the deployed commit cannot be verified");
+            }
         }
         None
     }

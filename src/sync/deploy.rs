@@ -10,8 +10,9 @@ use git2::Oid;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::asked::{Asked, Whole};
 use super::blocking::blocking;
-use super::desired::{self, At, Desired};
+use super::desired::{self, At, Desired, Followed};
 use super::events::Note;
 use super::guard::{self, Pruning, Wish};
 use super::moves::Search;
@@ -24,10 +25,10 @@ use super::trigger::Trigger;
 use super::upstream::OpenError;
 use super::waves::{self, Advance, Work};
 use super::worker::Worker;
-use super::{application, tracking};
+use super::{application, outcome, tracking};
 use crate::cluster::registry::Transaction;
 use crate::diff::plan::SourceError;
-use crate::object::application::{Application, ApplicationStatus, PLAN_INFO};
+use crate::object::application::{Application, ApplicationStatus};
 use crate::object::{ApiError, ObjectKey, Reason};
 
 /// How often a sync is computed anew at once because others wrote what it was computed from.
@@ -44,14 +45,18 @@ pub(super) struct Part {
     pub holds_last: bool,
 }
 
-/// A sync that waits for something in the cluster.
-pub(super) struct UnderWay {
-    desired: Desired,
-    trigger: Trigger,
-    started: Timestamp,
+/// A sync: of what, how, why, and since when.
+#[derive(Clone)]
+pub(super) struct SyncRun {
+    pub desired: Desired,
+    pub settings: Arc<Settings>,
+    pub trigger: Trigger,
+    pub started: Timestamp,
+    /// Somebody asks for it.
+    pub asked: Option<Arc<Asked>>,
 }
 
-enum Attempt {
+pub(super) enum Attempt {
     Done(usize),
     Stepped,
     Waiting,
@@ -69,22 +74,37 @@ pub(super) enum Failure {
 }
 
 impl Worker {
-    /// Makes the cluster as the newest commits of the sources say.
+    /// Makes the cluster as the newest commits of the sources say, or as somebody asks for.
     pub(super) async fn read(&mut self, trigger: Trigger) {
         let Some(settings) = self.settings.clone() else { return };
         let started = self.shared.registry.clock().now();
         if self.current.is_none()
             && let Some(desired) = self.adopt(&settings, started).await
         {
-            return self.follow(desired, &settings, &trigger, started).await;
+            return self.follow(SyncRun { desired, settings, trigger, started, asked: self.asked.clone() }).await;
         }
-        let unless = self.settled.clone().filter(|_| !trigger.is_forced());
-        match self.desired(&settings, At::Tips { unless }).await {
-            Ok(None) => {}
-            Ok(Some(desired)) => self.follow(desired, &settings, &trigger, started).await,
+        let asked = self.asked.clone();
+        let settings = asked.as_ref().map_or(settings, |asked| asked.settings.clone());
+        let found = match &asked {
+            Some(asked) if asked.has_own_sources => {
+                let sources = desired::apart(&self.shared, &self.key, &settings);
+                self.desired_of(&sources, &settings, At::Named(asked.revisions.clone())).await
+            }
+            Some(asked) => self.desired(&settings, At::Named(asked.revisions.clone())).await,
+            None => {
+                let unless = self.settled.clone().filter(|_| !trigger.is_forced());
+                self.desired(&settings, At::Tips { unless }).await
+            }
+        };
+        match (found, asked) {
+            (Ok(None), _) => {}
+            (Ok(Some(desired)), asked) => self.follow(SyncRun { desired, settings, trigger, started, asked }).await,
+            (Err(error), Some(asked)) if asked.is_apart() => {
+                self.refuse_request(&asked.operation, &[error.to_string()], started).await;
+            }
             // The copy is empty until then.
-            Err(_) if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) => {}
-            Err(error) => {
+            (Err(_), _) if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) => {}
+            (Err(error), _) => {
                 self.unreadable(&error.to_string()).await;
                 self.retry_later(&settings);
             }
@@ -102,65 +122,69 @@ impl Worker {
     }
 
     pub(super) async fn desired(&self, settings: &Arc<Settings>, at: At) -> Result<Option<Desired>, OpenError> {
+        self.desired_of(&self.sources, settings, at).await
+    }
+
+    async fn desired_of(
+        &self,
+        sources: &[Followed],
+        settings: &Arc<Settings>,
+        at: At,
+    ) -> Result<Option<Desired>, OpenError> {
         let shared = self.shared.clone();
         let slot = shared.slots.acquire().await;
-        let (sources, asked) = (self.sources.clone(), settings.clone());
-        let begun = blocking(move || desired::begin(&sources, &asked, &at)).await?;
+        let (followed, asked) = (sources.to_vec(), settings.clone());
+        let begun = blocking(move || desired::begin(&followed, &asked, &at)).await?;
         let Some(begun) = begun else { return Ok(None) };
         // A tool may take its time; it takes no place from those that need none.
         drop(slot);
         let _tool = if begun.needs_tools() { Some(shared.tool_slots.acquire().await) } else { None };
-        let (sources, settings, tools) = (self.sources.clone(), settings.clone(), shared.tools.clone());
+        let (sources, settings, tools) = (sources.to_vec(), settings.clone(), shared.tools.clone());
         let mut desired = blocking(move || begun.finish(&sources, &settings, &tools)).await?;
         desired.resolve(self.shared.registry.snapshot().kinds());
         Ok(Some(desired))
     }
 
     /// Deploys what is desired, as far as that goes now, and tells of it.
-    pub(super) async fn follow(
-        &mut self,
-        desired: Desired,
-        settings: &Arc<Settings>,
-        trigger: &Trigger,
-        started: Timestamp,
-    ) {
-        let commit = desired.commit().clone();
+    pub(super) async fn follow(&mut self, run: SyncRun) {
         self.under_way = None;
-        match self.deploy(&desired, settings, trigger, started).await {
+        let outcome = self.deploy(&run).await;
+        let apart = run.asked.clone().filter(|asked| asked.is_apart());
+        if let Some(asked) = apart {
+            return self.told_apart(run, &asked, outcome).await;
+        }
+        let SyncRun { desired, settings, trigger, started, .. } = &run;
+        let commit = desired.commit().clone();
+        match outcome {
             Ok(Some(changed)) => {
                 if changed > 0 {
-                    self.count(true, started);
+                    self.count(true, *started);
                 }
-                self.settle(Some(&desired));
+                self.settle(Some(desired));
                 (self.retry, self.failures) = (None, 0);
                 tracing::info!(
                     application = %self.key, commit = %commit.short(), subject = commit.subject, %trigger, changed, "synced"
                 );
-                if changed > 0 {
-                    let (short, subject) = (commit.short(), &commit.subject);
-                    let changed = if changed == 1 { "1 object".to_owned() } else { format!("{changed} objects") };
-                    let what = format!("commit {short} {subject:?} is deployed, {changed} changed");
-                    self.note(&[Note::normal("Synced", what)]).await;
-                }
+                self.note_synced(desired, changed).await;
                 self.tell(Some(commit.id), Vec::new());
             }
             Ok(None) => {
-                self.settle(Some(&desired));
+                self.settle(Some(desired));
                 self.retry = None;
-                self.under_way = Some(UnderWay { desired, trigger: trigger.clone(), started });
+                self.under_way = Some(run);
                 self.tell(Some(commit.id), Vec::new());
             }
             Err(Failure::Commit(condition, errors)) => {
-                self.settle(Some(&desired));
+                self.settle(Some(desired));
                 (self.retry, self.failures) = (None, 0);
-                self.refuse(&desired, condition, &errors, started).await;
+                self.refuse(desired, condition, &errors, *started).await;
             }
             Err(Failure::Cluster(errors)) => {
-                self.settle(Some(&desired));
+                self.settle(Some(desired));
                 // Another commit may help even if it changes nothing: one that is signed, for example.
                 self.sources.iter().for_each(|source| source.follower.settle(None));
                 self.retry_later(settings);
-                self.refuse(&desired, status::SYNC_ERROR, &errors, started).await;
+                self.refuse(desired, status::SYNC_ERROR, &errors, *started).await;
             }
             Err(Failure::Store(error)) => {
                 tracing::error!(application = %self.key, %error, commit = %commit.short(), "the sync could not be stored");
@@ -168,6 +192,15 @@ impl Worker {
                 self.retry_later(settings);
                 self.tell(Some(commit.id), vec![error.to_string()]);
             }
+        }
+    }
+
+    pub(super) async fn note_synced(&self, desired: &Desired, changed: usize) {
+        if changed > 0 {
+            let (short, subject) = (desired.commit().short(), &desired.commit().subject);
+            let changed = if changed == 1 { "1 object".to_owned() } else { format!("{changed} objects") };
+            let what = format!("commit {short} {subject:?} is deployed, {changed} changed");
+            self.note(&[Note::normal("Synced", what)]).await;
         }
     }
 
@@ -197,28 +230,20 @@ impl Worker {
 
     /// Carries a sync that waits on, now that something has changed.
     pub(super) async fn go_on(&mut self) {
-        let (Some(UnderWay { desired, trigger, started }), Some(settings)) =
-            (self.under_way.take(), self.settings.clone())
-        else {
-            return;
-        };
-        self.follow(desired, &settings, &trigger, started).await;
+        if let Some(run) = self.under_way.take() {
+            self.follow(run).await;
+        }
     }
 
     /// Stages what is desired and stores it. Gives the number of objects that changed; `None` while a step waits.
-    pub(super) async fn deploy(
-        &mut self,
-        desired: &Desired,
-        settings: &Arc<Settings>,
-        trigger: &Trigger,
-        started: Timestamp,
-    ) -> Result<Option<usize>, Failure> {
+    pub(super) async fn deploy(&mut self, run: &SyncRun) -> Result<Option<usize>, Failure> {
+        let desired = &run.desired;
         if !desired.rendered.errors.is_empty() {
             return Err(Failure::Commit(status::COMPARISON_ERROR, self.errors_of(desired).await));
         }
         let mut races = 0;
         while races < RACES {
-            match self.attempt(desired, settings, trigger, started, races == 0).await? {
+            match self.attempt(run, races == 0).await? {
                 Attempt::Done(changed) => return Ok(Some(changed)),
                 Attempt::Waiting => return Ok(None),
                 Attempt::Stepped => {}
@@ -243,18 +268,12 @@ impl Worker {
         errors
     }
 
-    async fn attempt(
-        &mut self,
-        desired: &Desired,
-        settings: &Arc<Settings>,
-        trigger: &Trigger,
-        started: Timestamp,
-        is_first: bool,
-    ) -> Result<Attempt, Failure> {
+    async fn attempt(&mut self, run: &SyncRun, is_first: bool) -> Result<Attempt, Failure> {
+        let SyncRun { desired, settings, asked, .. } = run;
         let documents = &desired.rendered.documents;
         let application = self.application().await.map_err(Failure::Store)?;
         let mut inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
-        let mut wish = Wish::of(&application, &desired.commit().id.to_string());
+        let mut wish = Wish::of(&application, asked.as_deref().map(Asked::sync), &desired.commit().id.to_string());
         if let Wish::Sync { pruning } = &mut wish
             && *pruning != Pruning::Off
         {
@@ -273,8 +292,7 @@ impl Worker {
         }
         if settings.options.fail_on_shared_resource {
             let keys = documents.iter().map(|document| document.key.clone()).collect();
-            let failed = |message| SourceError { file: self.key.to_string(), line: 0, message };
-            let shared: Vec<_> = self.shared_with(&keys).into_iter().map(failed).collect();
+            let shared: Vec<_> = self.shared_with(&keys).into_iter().map(|message| self.fault(message)).collect();
             if !shared.is_empty() {
                 return Err(Failure::Cluster(shared));
             }
@@ -288,6 +306,11 @@ impl Worker {
         };
         let part = Part { documents: None, inventory: inventory.clone(), pruning, holds_last: false };
         let (transaction, mut staged) = self.stage(desired, settings, part).await;
+        if let Some(asked) = asked.as_ref().filter(|asked| asked.is_selective()) {
+            let (inventory, staged) = (&inventory, &staged);
+            let whole = Whole { application: &application, inventory, pruning, transaction: &transaction, staged };
+            return self.sync_selected(run, asked, whole).await;
+        }
         let hooks = desired.rendered.hooks.iter();
         staged.errors.extend(hooks.flat_map(|(_, hook)| stage::unknown_fields(transaction.kinds(), hook)));
         if !staged.errors.is_empty() {
@@ -295,7 +318,7 @@ impl Worker {
         }
         let operation = application.status.operation_state.as_ref();
         let is_begun = operation.is_some_and(|operation| operation.phase == "Running");
-        if let Some(asked) = plan_asked_for(&application).filter(|_| !is_begun) {
+        if let Some(asked) = asked.as_deref().and_then(Asked::plan).filter(|_| !is_begun) {
             let id = plan::id(&self.name, &transaction, &staged.pruned, &desired.rendered, &self.shared.fingerprints);
             if id != asked {
                 let message = format!(
@@ -303,9 +326,12 @@ impl Worker {
                      and ask for that one",
                     desired.commit().short()
                 );
-                let file = self.key.to_string();
-                return Err(Failure::Commit(status::SYNC_ERROR, vec![SourceError { file, line: 0, message }]));
+                return Err(Failure::Commit(status::SYNC_ERROR, vec![self.fault(message)]));
             }
+        }
+        if let Some(asked) = asked.as_ref().filter(|asked| asked.is_trial()) {
+            let results = outcome::results(&transaction, &staged);
+            return self.tell_trial(run, asked, results).await;
         }
         if wish == Wish::Compare {
             self.compare(desired, &transaction, &staged).await;
@@ -313,9 +339,7 @@ impl Worker {
         }
         let work = Work {
             of: waves::Subject { desired, application: &application },
-            settings,
-            trigger,
-            started,
+            run,
             pruning,
             inventory: &inventory,
             whole: &transaction,
@@ -325,10 +349,10 @@ impl Worker {
             Advance::Stepped => return Ok(Attempt::Stepped),
             Advance::Raced => return Ok(Attempt::Raced),
             Advance::Waiting => return Ok(Attempt::Waiting),
-            Advance::Simple => (started, Vec::new()),
+            Advance::Simple => (run.started, Vec::new()),
             Advance::Finished(record) => (record.started, record.results),
         };
-        match self.store(desired, &application, settings, trigger, began, transaction, &staged, earlier).await {
+        match self.store(run, &application, began, transaction, &staged, earlier).await {
             Err(error) if matches!(error.reason, Reason::Conflict | Reason::AlreadyExists) => Ok(Attempt::Raced),
             Err(error) => Err(Failure::Store(error)),
             Ok(changed) => Ok(Attempt::Done(changed)),
@@ -406,7 +430,7 @@ impl Worker {
     }
 
     /// Errors of the registry stand at their object; this moves them to their field.
-    async fn placed(&self, desired: &Desired, mut errors: Vec<SourceError>) -> Vec<SourceError> {
+    pub(super) async fn placed(&self, desired: &Desired, mut errors: Vec<SourceError>) -> Vec<SourceError> {
         let (sources, positions) = (self.sources.clone(), desired.positions.clone());
         blocking(move || {
             desired::place(&sources, &positions, &mut errors);
@@ -416,7 +440,7 @@ impl Worker {
     }
 
     /// What was looked at and needs no second look; `None` when it does.
-    fn settle(&mut self, desired: Option<&Desired>) {
+    pub(super) fn settle(&mut self, desired: Option<&Desired>) {
         self.settled = desired.map(|desired| desired.positions.clone());
         for (index, source) in self.sources.iter().enumerate() {
             let position = self.settled.as_ref().and_then(|positions| positions.get(index));
@@ -424,7 +448,7 @@ impl Worker {
         }
     }
 
-    fn retry_later(&mut self, settings: &Settings) {
+    pub(super) fn retry_later(&mut self, settings: &Settings) {
         self.failures = self.failures.saturating_add(1);
         self.retry = settings.retry.wait(self.failures).map(|wait| Instant::now() + wait);
     }
@@ -442,19 +466,15 @@ impl Worker {
     }
 }
 
-/// The id of the plan that a sync was asked to carry out, and no other.
-fn plan_asked_for(application: &Application) -> Option<&str> {
-    let info = &application.operation.as_ref()?.info;
-    info.iter().find(|info| info.name == PLAN_INFO).map(|info| info.value.as_str())
-}
-
 impl Failure {
-    pub(super) fn summary(&self) -> String {
+    pub(super) fn messages(&self) -> Vec<String> {
         match self {
-            Self::Commit(_, errors) | Self::Cluster(errors) => {
-                errors.first().map(ToString::to_string).unwrap_or_default()
-            }
-            Self::Store(error) => error.to_string(),
+            Self::Commit(_, errors) | Self::Cluster(errors) => errors.iter().map(ToString::to_string).collect(),
+            Self::Store(error) => vec![error.to_string()],
         }
+    }
+
+    pub(super) fn summary(&self) -> String {
+        self.messages().into_iter().next().unwrap_or_default()
     }
 }

@@ -31,8 +31,8 @@ pub enum At {
     Tips { unless: Option<Vec<Position>> },
     /// One a source.
     Commits(Vec<Oid>),
-    /// What people name: a branch, a tag, a commit, `HEAD~1`; for the first source, the others at their tips.
-    Named(String),
+    /// What people name, a source: a branch, a tag, a commit, `HEAD~1`. At their tips: those without a name, or with an empty one.
+    Named(Vec<String>),
 }
 
 /// What was read of all sources.
@@ -110,7 +110,9 @@ pub fn begin(sources: &[Followed], settings: &Settings, at: &At) -> Result<Optio
 fn positions(sources: &[Followed], at: &At) -> Result<Vec<Position>, OpenError> {
     let position = |(index, source): (usize, &Followed)| match at {
         At::Commits(commits) if index < commits.len() => source.upstream.position_at(&source.follower, commits[index]),
-        At::Named(name) if index == 0 => source.upstream.position_named(&source.follower, name),
+        At::Named(names) if names.get(index).is_some_and(|name| !name.is_empty()) => {
+            source.upstream.position_named(&source.follower, &names[index])
+        }
         _ => source.upstream.position(&source.follower),
     };
     sources.iter().enumerate().map(position).collect()

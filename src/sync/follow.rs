@@ -46,9 +46,8 @@ impl Worker {
         if newly_approved && self.settings.is_some() {
             self.ask(&Trigger::Refresh);
         }
-        if application.operation.is_some() && !self.operating && self.settings.is_some() {
-            self.operating = true;
-            self.ask(&Trigger::Request);
+        if self.asked.is_none() && self.settings.is_some() {
+            self.take_request(&application).await;
         }
         if application::wants_refresh(&application) && !self.refreshing {
             self.refreshing = true;

@@ -18,9 +18,7 @@ pub enum Wish {
 
 impl Wish {
     /// An Application that syncs by itself does so; another one when somebody asks for it, once.
-    pub fn of(application: &Application, commit: &str) -> Self {
-        let asked: Option<&SyncOperation> =
-            application.operation.as_ref().and_then(|operation| operation.sync.as_ref());
+    pub fn of(application: &Application, asked: Option<&SyncOperation>, commit: &str) -> Self {
         let prune = match (asked, application.spec.sync_policy.automation()) {
             (Some(asked), _) => asked.prune,
             (None, Some(automated)) => automated.prune,

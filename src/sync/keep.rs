@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::deploy::SyncRun;
 use super::desired::Desired;
 use super::render::Document;
-use super::settings::Settings;
 use super::stage::Staged;
 use super::status::{self, Compared, Deployed};
-use super::trigger::Trigger;
 use super::worker::{Current, Worker};
 use super::{application, cascade, outcome, tracking, waves};
 use crate::cluster::registry::Transaction;
@@ -63,18 +62,16 @@ impl Worker {
         shared
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all of what a sync is made of comes together here")]
     pub(super) async fn store(
         &mut self,
-        desired: &Desired,
+        run: &SyncRun,
         application: &Application,
-        settings: &Settings,
-        trigger: &Trigger,
         started: Timestamp,
         mut transaction: Transaction,
         staged: &Staged,
         earlier: Vec<ResourceResult>,
     ) -> Result<usize, ApiError> {
+        let desired = &run.desired;
         let documents = &desired.rendered.documents;
         let changed_before = earlier.iter().filter(|r| r.hook_type.is_empty() && r.status != "PruneSkipped").count();
         let mut results = earlier;
@@ -104,12 +101,12 @@ impl Worker {
                     now: self.shared.registry.clock().now(),
                 },
                 is_unmoved: self.unmoved == Some(desired.commit().id),
-                operation: application.operation.as_ref(),
-                trigger,
+                operation: run.asked.as_ref().map(|asked| &asked.operation),
+                trigger: &run.trigger,
                 started,
                 retries: i64::from(self.failures),
                 results,
-                history_limit: settings.history_limit,
+                history_limit: run.settings.history_limit,
             },
         );
         let next = if self.unmoved == Some(desired.commit().id) && status::says_same(&application.status, &next) {
@@ -123,7 +120,7 @@ impl Worker {
             application::set_status(&mut transaction, &self.key, &next)?;
         }
         cascade::declare_hooks(&mut transaction, application, &self.key, desired)?;
-        if application.operation.is_some() {
+        if run.asked.is_some() && application.operation.is_some() {
             application::end_operation(&mut transaction, &self.key)?;
         }
         // Of a sync that this one takes the place of.

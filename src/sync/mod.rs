@@ -24,6 +24,7 @@ mod upstream;
 mod watching;
 
 mod adopt;
+mod asked;
 mod cascade;
 mod deploy;
 mod desired;

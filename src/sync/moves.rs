@@ -99,7 +99,7 @@ impl Search<'_> {
     fn read(&self, application: &ObjectKey, spec: &ApplicationSpec) -> Option<Desired> {
         let settings = settings(spec).ok()?;
         let at = match self.revision.filter(|revision| !revision.is_empty() && self.follows_same(spec)) {
-            Some(revision) => At::Named(revision.to_owned()),
+            Some(revision) => At::Named(vec![revision.to_owned()]),
             None => At::Tips { unless: None },
         };
         let sources = desired::apart(self.shared, application, &settings);

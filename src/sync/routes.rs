@@ -176,7 +176,7 @@ pub(super) fn compute(
     let read = |revision: &str| {
         let at = match revision {
             "" => At::Tips { unless: None },
-            named => At::Named(named.to_owned()),
+            named => At::Named(vec![named.to_owned()]),
         };
         let refused = |error: OpenError| ApiError::bad_request(error.to_string());
         let mut desired = desired::read(&sources, &settings, &shared.tools, &at).map_err(refused)?;

@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::asked::Asked;
 use super::mirror::Commit;
 use super::outcome::Entry;
 use super::tracking;
@@ -198,7 +200,8 @@ pub struct Advanced<'a> {
     pub commit: &'a Commit,
     pub revisions: Vec<String>,
     pub spec: &'a ApplicationSpec,
-    pub operation: Option<&'a Operation>,
+    /// What somebody asked for, if this is the answer.
+    pub asked: Option<Arc<Asked>>,
     pub record: &'a Record,
     /// What it waits for.
     pub message: &'a str,
@@ -207,10 +210,10 @@ pub struct Advanced<'a> {
 }
 
 pub fn advanced(old: &ApplicationStatus, advanced: &Advanced) -> ApplicationStatus {
-    let Advanced { commit, revisions, spec, operation, record, message, retries, now } = advanced;
+    let Advanced { commit, revisions, spec, asked, record, message, retries, now } = advanced;
     let mut status = old.clone();
     status.operation_state = Some(OperationState {
-        operation: operation.cloned(),
+        operation: asked.as_ref().map(|asked| asked.operation.clone()),
         phase: "Running".to_owned(),
         message: (*message).to_owned(),
         started_at: Some(record.started_at()),

@@ -11,7 +11,8 @@ use std::time::Duration;
 use git2::Oid;
 use tokio::time::{Instant, sleep_until};
 
-use super::deploy::UnderWay;
+use super::asked::Asked;
+use super::deploy::SyncRun;
 use super::desired::{Desired, Followed};
 use super::events::{self, Note};
 use super::heal::Fights;
@@ -68,13 +69,15 @@ pub(super) struct Worker {
     pub approved: Option<String>,
     /// Somebody waits for the refresh annotation to go.
     pub refreshing: bool,
-    /// Somebody asked for a sync by `operation`.
-    pub operating: bool,
+    /// A sync that somebody asks for by `operation`.
+    pub asked: Option<Arc<Asked>>,
+    /// Somebody asks for something that waits for the end of what is under way.
+    pub asked_later: bool,
     pub deleting: bool,
     /// The deletion failed and is not tried again before, whatever changes but the Application itself.
     pub not_before: Option<Instant>,
     /// A sync that waits, for health or for a hook.
-    pub under_way: Option<UnderWay>,
+    pub under_way: Option<SyncRun>,
     /// What a sync that did not end has changed; its later steps, and those of the next one, wait for these.
     pub gates: HashSet<ObjectKey>,
     /// The sync failed because of an object that is degraded.
@@ -115,7 +118,8 @@ impl Worker {
             status: ApplicationStatus::default(),
             approved: None,
             refreshing: false,
-            operating: false,
+            asked: None,
+            asked_later: false,
             deleting: false,
             not_before: None,
             under_way: None,
@@ -179,12 +183,17 @@ impl Worker {
                 self.ask(&Trigger::Retry);
             }
         }
+        if self.under_way.is_none() && std::mem::take(&mut self.asked_later) {
+            self.application_changed().await;
+        }
     }
 
     /// Takes the refresh annotation and the operation off: that they go is the answer to who asked.
     async fn answer(&mut self) {
+        let is_tried_again = self.retry.is_some() && self.asked.as_ref().is_some_and(|asked| asked.retries);
         if self.under_way.is_none()
-            && std::mem::take(&mut self.operating)
+            && !is_tried_again
+            && self.asked.take().is_some()
             && let Err(error) = application::clear_operation(&self.shared.registry, &self.key).await
         {
             tracing::warn!(%error, application = %self.key, "the operation cannot be removed");

@@ -194,8 +194,25 @@ static CLAIM: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&CLAIM_SPEC)), ("status", object(&CLAIM_STATUS))]);
 static CLAIM_STATUS: Table = fields(&[("capacity", object(&AMOUNTS)), ("conditions", CONDITIONS)]);
 static VOLUME_AFFINITY: Table = fields(&[("required", object(&WHOLE))]);
-static PERSISTENT_VOLUME_SPEC: Table =
-    fields(&[("capacity", object(&AMOUNTS)), ("nodeAffinity", object(&VOLUME_AFFINITY))]);
+static CSI_PERSISTENT_VOLUME: Table = fields(&[
+    ("controllerExpandSecretRef", object(&WHOLE)),
+    ("controllerPublishSecretRef", object(&WHOLE)),
+    ("nodeExpandSecretRef", object(&WHOLE)),
+    ("nodePublishSecretRef", object(&WHOLE)),
+    ("nodeStageSecretRef", object(&WHOLE)),
+]);
+static PERSISTENT_VOLUME_SPEC: Table = fields(&[
+    ("capacity", object(&AMOUNTS)),
+    ("cephfs", object(&SECRET_REF)),
+    ("cinder", object(&SECRET_REF)),
+    ("csi", object(&CSI_PERSISTENT_VOLUME)),
+    ("flexVolume", object(&SECRET_REF)),
+    ("iscsi", object(&SECRET_REF)),
+    ("nodeAffinity", object(&VOLUME_AFFINITY)),
+    ("rbd", object(&SECRET_REF)),
+    ("scaleIO", object(&SECRET_REF)),
+    ("storageos", object(&SECRET_REF)),
+]);
 static PERSISTENT_VOLUME: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&PERSISTENT_VOLUME_SPEC))]);
 static QUOTA_SPEC: Table = fields(&[("hard", object(&AMOUNTS)), ("scopeSelector", object(&WHOLE))]);
 static QUOTA_STATUS: Table = fields(&[("hard", object(&AMOUNTS)), ("used", object(&AMOUNTS))]);
@@ -210,12 +227,17 @@ static BUDGET: Table =
     fields(&[("metadata", object(&METADATA)), ("spec", object(&BUDGET_SPEC)), ("status", object(&WITH_CONDITIONS))]);
 static NETWORK_POLICY_SPEC: Table = fields(&[("podSelector", object(&WHOLE))]);
 static NETWORK_POLICY: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&NETWORK_POLICY_SPEC))]);
+static BACKEND_SERVICE: Table = fields(&[("port", object(&WHOLE))]);
+static BACKEND: Table = fields(&[("resource", object(&WHOLE)), ("service", object(&BACKEND_SERVICE))]);
+static INGRESS_SPEC: Table = fields(&[("defaultBackend", object(&BACKEND))]);
+static INGRESS: Table = fields(&[("metadata", object(&METADATA)), ("spec", object(&INGRESS_SPEC))]);
+static CONTROLLER_REVISION: Table = fields(&[("data", object(&WHOLE)), ("metadata", object(&METADATA))]);
 static POD_TEMPLATE_KIND: Table = fields(&[("metadata", object(&METADATA)), ("template", object(&POD_TEMPLATE))]);
 static POLICY_SPEC: Table = fields(&[
     ("matchConditions", keyed(NAME, "name", &UNKNOWN)),
     ("matchConstraints", object(&WHOLE)),
     ("paramKind", object(&WHOLE)),
-    ("variables", keyed(NAME, "name", &UNKNOWN)),
+    ("variables", keyed(NAME, "name", &WHOLE)),
 ]);
 static CONDITIONS_OF_APPLY: Table = fields(&[("conditions", keyed_apply(TYPE))]);
 static POLICY: Table = fields(&[
@@ -249,9 +271,11 @@ pub(super) fn root(group: &str, kind: &str) -> &'static Table {
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => &POLICY,
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => &POLICY_BINDING,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => &DEFINITION,
+        ("apps", "ControllerRevision") => &CONTROLLER_REVISION,
         ("batch", "Job") => &JOB,
         ("batch", "CronJob") => &CRON_JOB,
         ("policy", "PodDisruptionBudget") => &BUDGET,
+        ("networking.k8s.io", "Ingress") => &INGRESS,
         ("networking.k8s.io", "NetworkPolicy") => &NETWORK_POLICY,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &ROLE_BINDING,
         _ => &PLAIN,

@@ -50,6 +50,11 @@ impl Outcome {
     pub fn of(key: &ObjectKey, application: &Application) -> Option<Self> {
         let status = &application.status;
         let state = status.operation_state.as_ref()?;
+        let asked = state.operation.as_ref().and_then(|operation| operation.sync.as_ref());
+        // A trial, or a sync of some of the objects, says nothing of the commit.
+        if asked.is_some_and(|sync| sync.dry_run || !sync.resources.is_empty()) {
+            return None;
+        }
         let result = state.sync_result.as_ref()?;
         let revision: Oid = result.revision.parse().ok()?;
         let phase = match state.phase.as_str() {

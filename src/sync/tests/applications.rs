@@ -129,14 +129,6 @@ async fn a_manual_application_waits_for_its_operation() {
     assert_eq!((status.resources[0].status.as_str(), status.health.status.as_str()), ("OutOfSync", "Missing"));
     assert_eq!(value(&world, "manual", "conf"), None);
 
-    let target = Target::new(kinds::APPLICATION, "argocd", "manual");
-    for partial in [json!({"dryRun": true}), json!({"revision": "v1"}), json!({"resources": [{"kind": "ConfigMap"}]})] {
-        let patch = Patch::Merge(json!({"operation": {"sync": partial}}));
-        let refused = world.registry.patch(&Author::controller("ada"), &target, patch, WriteOptions::default()).await;
-        let message = refused.unwrap_err().message;
-        assert!(message.contains("not supported: an operation syncs what the spec says"), "{message}");
-    }
-
     let operation = json!({"operation": {"initiatedBy": {"username": "ada"}, "sync": {"prune": true}}});
     annotate(&world, "manual", operation).await;
     world.until("it is deployed", |w| value(w, "manual", "conf").is_some()).await;

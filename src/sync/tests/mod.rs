@@ -8,6 +8,7 @@ mod crashes;
 mod custom;
 mod follow;
 mod local;
+mod operations;
 mod options;
 mod plans;
 mod proportion;

@@ -2,7 +2,6 @@
 //! at that moment, so it may be called again at any time, by this process or the next.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -15,11 +14,10 @@ use crate::diff::health::{Health, health};
 use crate::diff::plan::SourceError;
 use crate::object::application::Application;
 use crate::object::{ApiError, ObjectKey, Reason};
-use crate::sync::deploy::{Failure, Part};
+use crate::sync::deploy::{Failure, Part, SyncRun};
 use crate::sync::desired::Desired;
 use crate::sync::guard::Pruning;
 use crate::sync::render::Document;
-use crate::sync::settings::Settings;
 use crate::sync::stage::{self, Staged};
 use crate::sync::status::{self, Advanced, Compared};
 use crate::sync::trigger::Trigger;
@@ -36,9 +34,7 @@ pub(in crate::sync) struct Subject<'a> {
 /// A sync, and what all of it at once would do now.
 pub(in crate::sync) struct Work<'a> {
     pub of: Subject<'a>,
-    pub settings: &'a Arc<Settings>,
-    pub trigger: &'a Trigger,
-    pub started: Timestamp,
+    pub run: &'a SyncRun,
     pub pruning: Pruning,
     pub inventory: &'a [ObjectKey],
     pub whole: &'a Transaction,
@@ -105,7 +101,7 @@ impl<'a> Subject<'a> {
 
 impl Work<'_> {
     fn prunes_last(&self, key: &ObjectKey) -> bool {
-        self.settings.options.prune_last
+        self.run.settings.options.prune_last
             || self.whole.stored(key).is_some_and(|live| tracking::prune_last(&live.value()))
     }
 
@@ -120,8 +116,10 @@ impl Work<'_> {
         let is_deployed = succeeded
             && (status.history.last().is_some_and(|last| last.revision == commit) || status.sync.revision == commit);
         let changes = self.whole.steps().any(|step| step.kind != StepKind::Keep);
-        let asked = self.of.application.operation.is_some();
-        asked || status.history.is_empty() || unfinished || changes && !(is_deployed && *self.trigger == Trigger::Start)
+        self.run.asked.is_some()
+            || status.history.is_empty()
+            || unfinished
+            || changes && !(is_deployed && self.run.trigger == Trigger::Start)
     }
 }
 
@@ -163,8 +161,10 @@ impl Worker {
     pub(in crate::sync) async fn advance(&mut self, work: &Work<'_>) -> Result<Advance, Failure> {
         let pruned = &work.staged.pruned;
         let last = pruned.iter().any(|key| work.prunes_last(key));
-        let course = Course::of(&work.of.desired.rendered.documents, work.of.hooks(), !pruned.is_empty(), last);
-        let mut record = work.of.record(work.started);
+        let runs_hooks = work.run.asked.as_ref().is_none_or(|asked| asked.runs_hooks());
+        let hooks = if runs_hooks { work.of.hooks() } else { &[] };
+        let course = Course::of(&work.of.desired.rendered.documents, hooks, !pruned.is_empty(), last);
+        let mut record = work.of.record(work.run.started);
         if !record.is_begun && (course.is_simple() || !work.has_reason()) {
             return Ok(Advance::Simple);
         }
@@ -292,7 +292,7 @@ impl Worker {
             commit: of.desired.commit(),
             revisions: of.desired.revisions(),
             spec: &of.application.spec,
-            operation: of.application.operation.as_ref(),
+            asked: self.asked.clone(),
             record,
             message,
             retries: i64::from(self.failures),
@@ -324,7 +324,7 @@ impl Worker {
             pruning: if prunes { work.pruning } else { Pruning::Off },
             holds_last: step.prunes == Prunes::Most,
         };
-        let (mut transaction, staged) = self.stage(desired, work.settings, part).await;
+        let (mut transaction, staged) = self.stage(desired, &work.run.settings, part).await;
         if let Some(first) = staged.errors.first() {
             let more = staged.errors.len() - 1;
             return Err(Trouble::Fails(match more {
@@ -427,7 +427,7 @@ pub(in crate::sync) fn kept(transaction: &Transaction) -> Vec<(ObjectKey, crate:
     kept.filter_map(|step| Some((step.key.clone(), step.before.as_ref()?.meta.revision))).collect()
 }
 
-pub(super) fn is_race(error: &ApiError) -> bool {
+pub(in crate::sync) fn is_race(error: &ApiError) -> bool {
     matches!(error.reason, Reason::Conflict | Reason::AlreadyExists)
 }
 

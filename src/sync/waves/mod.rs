@@ -14,7 +14,7 @@ mod record;
 
 use std::collections::{BTreeMap, HashSet};
 
-pub(super) use drive::{Advance, Subject, Work, kept};
+pub(super) use drive::{Advance, Subject, Work, is_race, kept};
 pub use ending::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, has_hooks};
 pub use hook::{HOOK_ANNOTATION, Hook, Phase, Verdict, hook};
 pub(super) use made::release;

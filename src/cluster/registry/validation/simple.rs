@@ -64,15 +64,12 @@ pub fn application(application: &Value, found: &mut Findings) {
         found.required(at.child("source").child("repoURL"), "");
     }
     found.not_negative(at.child("revisionHistoryLimit"), &spec["revisionHistoryLimit"]);
-    let asked = &application["operation"]["sync"];
-    let operation = Path::Root.child("operation");
-    // A sync of something else than what was asked for would be worse than none; a dry run is what a plan is for.
-    for field in ["dryRun", "revision", "revisions", "resources", "source", "sources", "manifests", "syncOptions"] {
-        if !asked[field].is_null() {
-            found.forbidden(
-                operation.child("sync").child(field),
-                "not supported: an operation syncs what the spec says",
-            );
-        }
+    if !application["operation"]["sync"]["manifests"].is_null() {
+        let sync = Path::Root.child("operation");
+        let sync = sync.child("sync");
+        found.forbidden(
+            sync.child("manifests"),
+            "not supported: commit the objects; `windlass diff` shows what they would change",
+        );
     }
 }

@@ -1,0 +1,199 @@
+//! Syncs that somebody asks for: some of the objects, another revision, a trial, without hooks, tried again.
+
+use super::applications::{application, child, start};
+use super::waves::job;
+use super::*;
+use crate::cluster::registry::{Patch, Target};
+use crate::object::application::OperationState;
+
+const MANUAL: &str = "{syncOptions: [CreateNamespace=true]}";
+
+struct Shop {
+    world: World,
+    _syncer: Syncer,
+}
+
+impl Shop {
+    /// Two ConfigMaps of the manual Application `shop`, not deployed yet.
+    async fn new(policy: &str) -> Self {
+        let world = World::new().await;
+        let shop = application(&world, "manual", "apps/m", "HEAD", policy);
+        let (a, b) = (config_map("a", "1"), config_map("b", "1"));
+        let files = [("root/m.yaml", Some(&*shop)), ("apps/m/a.yaml", Some(&a)), ("apps/m/b.yaml", Some(&b))];
+        world.commit("Two", &files);
+        let syncer = start(&world).await;
+        world.until("it is compared", |w| !child(w, "manual").status.sync.status.is_empty()).await;
+        Self { world, _syncer: syncer }
+    }
+
+    /// Asks for a sync and waits for its answer.
+    async fn ask(&self, sync: Value) -> OperationState {
+        self.ask_with(json!({"sync": sync})).await
+    }
+
+    async fn ask_with(&self, operation: Value) -> OperationState {
+        self.patch(json!({"operation": operation})).await;
+        self.answer().await
+    }
+
+    async fn patch(&self, patch: Value) {
+        let target = Target::new(kinds::APPLICATION, "argocd", "manual");
+        let author = Author { user: "ada".into(), manager: "kubectl".into(), ..Author::default() };
+        self.world.registry.patch(&author, &target, Patch::Merge(patch), WriteOptions::default()).await.unwrap();
+    }
+
+    async fn answer(&self) -> OperationState {
+        self.world.until("the operation is over", |w| child(w, "manual").operation.is_none()).await;
+        child(&self.world, "manual").status.operation_state.unwrap_or_default()
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        let object = self.world.registry.snapshot().find(kinds::CONFIG_MAP, "manual", name)?.value();
+        object["data"]["key"].as_str().map(str::to_owned)
+    }
+
+    /// `NAME STATUS` of its objects.
+    fn resources(&self) -> Vec<String> {
+        let resources = child(&self.world, "manual").status.resources;
+        resources.iter().filter(|r| r.kind == "ConfigMap").map(|r| format!("{} {}", r.name, r.status)).collect()
+    }
+
+    async fn is(&self, status: &str) {
+        self.world.until(status, |w| child(w, "manual").status.sync.status == status).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_says_what_would_change_and_changes_nothing() {
+    let shop = Shop::new(MANUAL).await;
+    let revision = || shop.world.registry.snapshot().list(kinds::CONFIG_MAP, "").count();
+    let before = revision();
+    let told = shop.ask(json!({"dryRun": true})).await;
+    assert_eq!((&*told.phase, &*told.message), ("Succeeded", "dry run: 3 objects would change; nothing was"));
+    let results = told.sync_result.unwrap().resources;
+    assert_eq!(results.iter().map(|r| &*r.name).collect::<Vec<_>>(), ["a", "b", "manual"]);
+    assert_eq!((revision(), shop.value("a")), (before, None));
+    assert_eq!(child(&shop.world, "manual").status.history, []);
+
+    shop.ask(json!({})).await;
+    let told = shop.ask(json!({"dryRun": true})).await;
+    assert_eq!(told.message, "dry run: nothing would change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_objects_that_are_asked_for_are_synced() {
+    let shop = Shop::new(MANUAL).await;
+    let b = json!({"kind": "ConfigMap", "name": "b"});
+    let told = shop.ask(json!({"resources": [b]})).await;
+    assert_eq!((&*told.phase, shop.value("a"), shop.value("b").as_deref()), ("Succeeded", None, Some("1")));
+    assert!(told.message.starts_with("the chosen object is as commit "), "{}", told.message);
+    assert_eq!(shop.resources(), ["a OutOfSync", "b Synced"]);
+    let status = child(&shop.world, "manual").status;
+    assert_eq!((&*status.sync.status, status.history.len()), ("OutOfSync", 0), "a part is no release");
+
+    shop.ask(json!({})).await;
+    assert_eq!(shop.resources(), ["a Synced", "b Synced"]);
+    assert_eq!(child(&shop.world, "manual").status.history.len(), 1);
+
+    // Both change, and both are gone: only what is named is touched.
+    let [a, c] = [config_map("a", "2"), config_map("c", "2")];
+    shop.world.commit("More", &[("apps/m/a.yaml", Some(&a)), ("apps/m/b.yaml", None), ("apps/m/c.yaml", Some(&c))]);
+    shop.is("OutOfSync").await;
+    let told = shop.ask(json!({"prune": true, "dryRun": true, "resources": [b]})).await;
+    assert_eq!(told.message, "dry run: 1 object would change; nothing was");
+    assert_eq!(shop.value("b").as_deref(), Some("1"));
+    shop.ask(json!({"prune": true, "resources": [b]})).await;
+    assert_eq!((shop.value("a").as_deref(), shop.value("b"), shop.value("c")), (Some("1"), None, None));
+    assert_eq!(shop.resources(), ["a OutOfSync", "c OutOfSync"]);
+
+    let told = shop.ask(json!({"resources": [{"kind": "ConfigMap", "name": "a", "namespace": "x"}]})).await;
+    let says = "operation.sync.resources: ConfigMap/x/a is no object of the Application";
+    assert!(told.phase == "Failed" && told.message.contains(says), "{told:?}");
+    assert_eq!(shop.value("a").as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_revision_is_deployed_and_shows_as_such() {
+    let shop = Shop::new(MANUAL).await;
+    let first = child(&shop.world, "manual").status.sync.revision;
+    let second = shop.world.commit("Second", &[("apps/m/a.yaml", Some(&config_map("a", "2")))]).to_string();
+    shop.world.until("it is seen", |w| child(w, "manual").status.sync.revision == second).await;
+    shop.ask(json!({})).await;
+    assert_eq!(shop.value("a").as_deref(), Some("2"));
+    let told = shop.ask(json!({"revision": first})).await;
+    assert_eq!((told.phase.as_str(), shop.value("a").as_deref()), ("Succeeded", Some("1")));
+    // What the Application follows is something else.
+    shop.is("OutOfSync").await;
+    assert_eq!(shop.resources(), ["a OutOfSync", "b Synced"]);
+    let deployed: Vec<_> = child(&shop.world, "manual").status.history.into_iter().map(|h| h.revision).collect();
+    assert_eq!(deployed, [second.clone(), first]);
+    let told = shop.ask(json!({"revision": "no-such-branch"})).await;
+    assert!(told.phase == "Failed" && told.message.contains("no-such-branch"), "{told:?}");
+    let source = child(&shop.world, "manual").spec.source;
+    let mut source = json!(source);
+    source["targetRevision"] = json!("main");
+    shop.ask(json!({"source": source})).await;
+    shop.is("Synced").await;
+    assert_eq!(shop.value("a").as_deref(), Some("2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_done_is_named_and_nothing_happens() {
+    let shop = Shop::new("{automated: {}, syncOptions: [CreateNamespace=true]}").await;
+    shop.is("Synced").await;
+    let before = child(&shop.world, "manual").status;
+    for (sync, says) in [
+        (
+            json!({"revision": "v1"}),
+            "operation.sync.revision is not what the Application follows, and it syncs by itself",
+        ),
+        (json!({"source": {"repoURL": "/x"}}), "operation.sync.source is not what the Application follows"),
+        (json!({"syncOptions": ["Sooner=true"]}), "operation.sync.syncOptions: Sooner=true: is not supported"),
+        (json!({"syncStrategy": {"other": {}}}), "operation.sync.syncStrategy: must be {apply: {}} or {hook: {}}"),
+        (json!({"resources": [{"kind": "ConfigMap"}]}), "operation.sync.resources[0].name is missing"),
+        (json!({"revisions": ["a", "b"]}), "operation.sync.revisions: has 2 entries for 1 sources"),
+    ] {
+        let told = shop.ask(sync).await;
+        assert!(told.phase == "Failed" && told.message.contains(says), "{told:?}");
+    }
+    let told = shop.ask_with(json!({"info": [{"name": "a", "value": "b"}]})).await;
+    assert_eq!(told.message, "operation.sync is missing: an operation is a sync");
+    let after = child(&shop.world, "manual").status;
+    assert_eq!((after.sync, after.history, after.conditions), (before.sync, before.history, before.conditions));
+    let target = Target::new(kinds::APPLICATION, "argocd", "manual");
+    let patch = Patch::Merge(json!({"operation": {"sync": {"manifests": ["x"]}}}));
+    let refused = shop.world.registry.patch(&Author::default(), &target, patch, WriteOptions::default()).await;
+    assert!(refused.unwrap_err().message.contains("operation.sync.manifests"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn applying_alone_makes_no_hooks() {
+    let shop = Shop::new(MANUAL).await;
+    let hook = job("migrate", "PreSync", "");
+    let commit = shop.world.commit("Hook", &[("apps/m/hook.yaml", Some(&hook))]).to_string();
+    shop.world.until("it is seen", |w| child(w, "manual").status.sync.revision == commit).await;
+    let made = || shop.world.registry.snapshot().find(kinds::JOB, "manual", "migrate").is_some();
+    let told = shop.ask(json!({"syncStrategy": {"apply": {"force": true}}})).await;
+    assert_eq!((told.phase.as_str(), shop.value("a").as_deref(), made()), ("Succeeded", Some("1"), false));
+    shop.patch(json!({"operation": {"sync": {}}})).await;
+    shop.world.until("the hook is made", |_| made()).await;
+
+    // What says nothing of the commit waits for the end of what is under way.
+    shop.world.until("it waits", |w| child(w, "manual").status.operation_state.unwrap().phase == "Running").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_may_pass_is_tried_again_as_often_as_asked() {
+    let shop = Shop::new("{}").await;
+    let told = shop.ask(json!({})).await;
+    assert!(told.phase == "Failed" && told.message.contains("namespace"), "{told:?}");
+    let retry = json!({"limit": 20, "backoff": {"duration": "10s", "factor": 1}});
+    shop.patch(json!({"operation": {"sync": {}, "retry": retry}})).await;
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert!(child(&shop.world, "manual").operation.is_some(), "it is tried on");
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "manual"}});
+    let author = Author::controller("test");
+    shop.world.registry.create(&author, kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
+    let told = shop.answer().await;
+    assert_eq!((told.phase.as_str(), shop.value("a").as_deref()), ("Succeeded", Some("1")));
+}
