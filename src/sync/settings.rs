@@ -66,6 +66,8 @@ pub struct SyncOptions {
     pub fail_on_shared_resource: bool,
     pub replace: bool,
     pub force: bool,
+    /// Fields that a kind does not have are left out, and named, in place of keeping the commit out.
+    pub drops_unknown_fields: bool,
     /// How what git no longer has is deleted.
     pub propagation: Option<Propagation>,
 }
@@ -132,6 +134,10 @@ impl SyncOptions {
                 "FailOnSharedResource" => &mut found.fail_on_shared_resource,
                 "Replace" => &mut found.replace,
                 "Force" => &mut found.force,
+                "Validate" if matches!(value, "true" | "false") => {
+                    found.drops_unknown_fields = value == "false";
+                    continue;
+                }
                 "PrunePropagationPolicy" => {
                     found.propagation = match value {
                         "foreground" => Some(Propagation::Foreground),
@@ -142,6 +148,10 @@ impl SyncOptions {
                             continue;
                         }
                     };
+                    continue;
+                }
+                "Validate" => {
+                    unknown.push(format!("{option}: must be Validate=true or Validate=false"));
                     continue;
                 }
                 _ if AS_ALWAYS.contains(&option) => continue,

@@ -74,6 +74,11 @@ pub fn sync_wave(object: &Value) -> i64 {
     wave.and_then(|wave| wave.trim().parse().ok()).unwrap_or_default()
 }
 
+/// Whether a manifest says anything of sync options.
+pub fn has_options(object: &Value) -> bool {
+    object["metadata"]["annotations"].get(OPTIONS_ANNOTATION).is_some()
+}
+
 /// What a manifest says of a sync option that is on or off, in place of its Application.
 pub fn option(object: &Value, name: &str) -> Option<bool> {
     let options = object["metadata"]["annotations"][OPTIONS_ANNOTATION].as_str()?;

@@ -75,11 +75,7 @@ impl Ssh<'_> {
         ];
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let output = self.tools.run_connected(&git, &args, folder.path(), &variables);
-        output.map_err(|error: ToolError| {
-            let text = error.to_string();
-            let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            failed(lines.iter().take(5).copied().collect::<Vec<_>>().join(" "))
-        })
+        output.map_err(|error: ToolError| failed(gist(&error.to_string(), folder.path())))
     }
 
     fn ssh_command(&self, ssh: &Path, folder: &Path) -> std::io::Result<OsString> {
@@ -102,6 +98,20 @@ impl Ssh<'_> {
         }
         Ok(command.into())
     }
+}
+
+/// What git and ssh say in the end, without banners, general advice and files of ours that are gone by then.
+fn gist(text: &str, folder: &Path) -> String {
+    const SAID: usize = 4;
+    let folder = folder.to_string_lossy();
+    let is_noise = |line: &str| {
+        line.is_empty()
+            || line.starts_with('@')
+            || line.contains(&*folder)
+            || matches!(line, "Please make sure you have the correct access rights" | "and the repository exists.")
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !is_noise(line)).collect();
+    lines[lines.len().saturating_sub(SAID)..].join(" ")
 }
 
 /// The refspecs of what is wanted and not here yet.

@@ -16,6 +16,8 @@ pub struct Facts {
     pub wave: i64,
     /// It may be made at a moment of the sync only.
     pub may_be_hook: bool,
+    /// It has sync options of its own.
+    pub has_options: bool,
     /// It says itself why it changed.
     pub has_cause: bool,
     /// Nobody is restarted because of it, or it is not.
@@ -34,6 +36,7 @@ impl Facts {
         Self {
             wave: tracking::sync_wave(object),
             may_be_hook: annotations.get(HOOK_ANNOTATION).is_some(),
+            has_options: tracking::has_options(object),
             has_cause: annotations.get(CHANGE_CAUSE).is_some(),
             opts_out: annotations[config::OPT_OUT] == "disabled",
             images: images(object).into_iter().map(Box::from).collect(),

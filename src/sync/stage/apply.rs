@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{CHANGE_CAUSE, CONFIG_ANNOTATION, MANAGER, SERVER_FIELDS, Scope};
+use super::{CHANGE_CAUSE, CONFIG_ANNOTATION, MANAGER, SERVER_FIELDS, Scope, drop_unknown};
 use crate::cluster::registry::{
     DeleteOptions, FieldValidation, Patch, Propagation, Step, StepKind, Target, Transaction, WriteOptions,
     asks_for_replacement,
 };
 use crate::diff::unchanged;
+use crate::object::custom::Kinds;
 use crate::object::{ApiError, ObjectKey, kinds};
 use crate::sync::mirror::Commit;
 use crate::sync::render::Document;
@@ -27,16 +28,25 @@ pub(super) fn in_place(transaction: &Transaction, scope: &Scope, document: &Docu
     let live = transaction.current(key)?;
     let cause = live["metadata"]["annotations"][CHANGE_CAUSE].as_str().filter(|_| has_cause(document));
     let config = config_of(transaction, scope, document, Some(&live));
-    let object = configured(desired(scope.application, document, cause), config.as_deref());
+    let object = wanted(transaction.kinds(), scope, document, cause, config.as_deref());
     unchanged::is_applied(transaction.kinds().describe(key.kind), &live, &object, MANAGER).then_some(live)
 }
 
-/// The workload with the fingerprint of what its pods read.
-fn configured(mut object: Value, config: Option<&str>) -> Value {
+/// What is applied of a document in this sync; `config` is the fingerprint of what the pods of a workload read.
+fn wanted(kinds: &Kinds, scope: &Scope, document: &Document, cause: Option<&str>, config: Option<&str>) -> Value {
+    let mut object = desired(scope.application, document, cause);
     if let Some(config) = config {
         object["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION] = json!(config);
     }
+    if drops_unknown_fields(scope, document) {
+        drop_unknown(kinds, document.key.kind, &mut object);
+    }
     object
+}
+
+/// `Validate=false`, of the object or of its Application.
+pub(super) fn drops_unknown_fields(scope: &Scope, document: &Document) -> bool {
+    asks(scope, document, "Validate", |options| !options.drops_unknown_fields) == Some(false)
 }
 
 /// Whether the object says which commit changed it, and the document does not say otherwise.
@@ -85,8 +95,9 @@ fn apply_declared(
 ) -> Result<(), ApiError> {
     let key = &document.key;
     let config = config_of(transaction, scope, document, live);
+    let kinds = transaction.kinds().clone();
     let desired = |cause: Option<&str>| {
-        let mut object = configured(desired(scope.application, document, cause), config.as_deref());
+        let mut object = wanted(&kinds, scope, document, cause, config.as_deref());
         adjust(&mut object);
         object
     };
@@ -150,6 +161,12 @@ fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -
     }
 }
 
+/// An option of the object, or in general of its Application.
+fn asks(scope: &Scope, document: &Document, option: &str, general: fn(&SyncOptions) -> bool) -> Option<bool> {
+    let own = document.facts().has_options.then(|| tracking::option(&document.object(), option)).flatten();
+    own.or_else(|| scope.settings.map(|settings| general(&settings.options)))
+}
+
 /// Deletes the object and makes it anew, with another uid.
 fn recreate(transaction: &mut Transaction, key: &ObjectKey, object: Value) -> Result<(), ApiError> {
     let delete = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
@@ -166,10 +183,7 @@ fn recreate(transaction: &mut Transaction, key: &ObjectKey, object: Value) -> Re
 fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
     let key = &document.key;
     let is_updated = transaction.step(key).is_some_and(|step| step.kind == StepKind::Update && outcome::differs(step));
-    let asks = |option: &str, default: fn(&SyncOptions) -> bool| {
-        let general = scope.settings.is_some_and(|settings| default(&settings.options));
-        tracking::option(&document.object(), option).unwrap_or(general)
-    };
+    let asks = |option: &str, general| asks(scope, document, option, general).unwrap_or_default();
     if !is_updated || !asks("Replace", |options| options.replace) {
         return Ok(());
     }
@@ -177,7 +191,7 @@ fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) ->
     let cause = applied["metadata"]["annotations"][CHANGE_CAUSE].as_str().filter(|_| has_cause(document));
     let config = applied["spec"]["template"]["metadata"]["annotations"][CONFIG_ANNOTATION].as_str();
     let config = config.filter(|_| document.config().is_some());
-    let object = configured(desired(scope.application, document, cause), config);
+    let object = wanted(transaction.kinds(), scope, document, cause, config);
     if asks("Force", |options| options.force) {
         return recreate(transaction, key, object);
     }

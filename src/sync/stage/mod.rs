@@ -8,7 +8,7 @@ mod verified;
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use self::apply::desired;
 pub use self::verified::Verified;
@@ -24,7 +24,7 @@ use crate::cluster::store::Snapshot;
 use crate::diff::plan::SourceError;
 use crate::object::application::APPROVE_ANNOTATION;
 use crate::object::custom::Kinds;
-use crate::object::{ApiError, ObjectKey, Reason, schema};
+use crate::object::{ApiError, Kind, ObjectKey, Reason, schema};
 
 /// Field manager of everything that comes from git.
 pub const MANAGER: &str = "windlass";
@@ -97,6 +97,11 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
     let mut documents: Vec<&Document> = scope.documents.iter().collect();
     documents.sort_by(|a, b| order::compare(&a.key, &b.key));
     for document in &documents {
+        let drops_unknown = apply::drops_unknown_fields(&scope, document);
+        if drops_unknown {
+            let unknown = unknown_fields(transaction.kinds(), document);
+            staged.warnings.extend(unknown.iter().map(|error| format!("{error}; it is left out")));
+        }
         if scope.verified.is_some_and(|verified| verified.holds(document, live)) {
             continue;
         }
@@ -104,7 +109,7 @@ pub fn stage(transaction: &mut Transaction, live: &Snapshot, scope: Scope) -> St
             transaction.keep(&document.key, current);
             continue;
         }
-        let unknown = unknown_fields(transaction.kinds(), document);
+        let unknown = if drops_unknown { Vec::new() } else { unknown_fields(transaction.kinds(), document) };
         if !unknown.is_empty() {
             staged.errors.extend(unknown);
             continue;
@@ -197,13 +202,17 @@ pub fn refused_hooks(transaction: &mut Transaction, application: &str, hooks: &[
 /// Fields that the kind does not have. Server-side apply would name only one of them, in words of its own; people
 /// know `unknown field "spec.x"`. What is wrong otherwise is left for the registry to say.
 pub fn unknown_fields(kinds: &Kinds, document: &Document) -> Vec<SourceError> {
-    let (kind, mut object) = (document.key.kind, document.object());
-    let unknown = match kinds.describe(kind).version() {
-        Some(version) => version.decode(&mut object).unwrap_or_default(),
-        None if kind.is_built_in() => schema::check(kind, &mut object).unwrap_or_default(),
-        None => Vec::new(),
-    };
+    let unknown = drop_unknown(kinds, document.key.kind, &mut document.object());
     unknown.iter().map(|message| document.error(format!("{}: {message}", document.key))).collect()
+}
+
+/// Takes the fields away that the kind does not have, and names them.
+fn drop_unknown(kinds: &Kinds, kind: &'static Kind, object: &mut Value) -> Vec<String> {
+    match kinds.describe(kind).version() {
+        Some(version) => version.decode(object).unwrap_or_default(),
+        None if kind.is_built_in() => schema::check(kind, object).unwrap_or_default(),
+        None => Vec::new(),
+    }
 }
 
 /// One error a cause, so that each gets the line of its field.

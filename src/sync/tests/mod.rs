@@ -17,6 +17,7 @@ mod records;
 mod remotes;
 mod reverts;
 mod secrets;
+mod ssh;
 mod tools;
 mod waves;
 

@@ -55,7 +55,7 @@ async fn an_object_that_is_replaced_has_nothing_that_git_does_not_say() {
 #[tokio::test(start_paused = true)]
 async fn the_namespace_has_what_the_application_manages_of_it() {
     let world = World::new().await;
-    let policy = "{automated: {}, syncOptions: [CreateNamespace=true, Validate=false], \
+    let policy = "{automated: {}, syncOptions: [CreateNamespace=true, Sooner=true], \
         managedNamespaceMetadata: {labels: {team: a}, annotations: {b: c}}}";
     let web = application(&world, "web", "apps/w", "HEAD", policy);
     world.commit("Web", &[("root/w.yaml", Some(&web)), ("apps/w/c.yaml", Some(&config_map("a", "1")))]);
@@ -68,8 +68,42 @@ async fn the_namespace_has_what_the_application_manages_of_it() {
         (&json!("a"), &json!("c"))
     );
     let told = child(&world, "web").status.conditions;
-    assert!(told.iter().any(|c| c.message.contains("Validate=false: is not supported")), "{told:?}");
+    assert!(told.iter().any(|c| c.message.contains("Sooner=true: is not supported")), "{told:?}");
     let next = web.replace("team: a", "team: b");
     world.commit("Another team", &[("root/w.yaml", Some(&next))]);
     world.until("the label follows", |w| namespace(w)["labels"]["team"] == "b").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_fields_are_left_out_and_named_where_that_is_asked_for() {
+    let world = World::new().await;
+    let web = application(&world, "web", "apps/w", "HEAD", "{automated: {}, syncOptions: [CreateNamespace=true]}");
+    let strict = config_map("a", "1") + "dta: {x: y}\n";
+    let options = "\n  annotations: {argocd.argoproj.io/sync-options: Validate=false}\n  label: {x: y}\ndata:";
+    let lenient = config_map("b", "1").replace("\ndata:", options);
+    world
+        .commit("Strict", &[("root/w.yaml", Some(&web)), ("apps/w/c.yaml", Some(&[&*strict, &lenient].join("---\n")))]);
+    let _syncer = start(&world).await;
+    let told = |w: &World| child(w, "web").status.conditions.into_iter().map(|c| c.message).collect::<Vec<_>>();
+    world.until("the strict one is refused", |w| told(w).iter().any(|m| m.contains("unknown field \"dta\""))).await;
+    assert!(!told(&world).iter().any(|m| m.contains("metadata.label")), "{:?}", told(&world));
+
+    world.commit("Lenient", &[("apps/w/c.yaml", Some(&lenient))]);
+    world.until("it is deployed", |w| child(w, "web").status.sync.status == "Synced").await;
+    let left_out = "apps/w/c.yaml:1: ConfigMap web/b: unknown field \"metadata.label\"; it is left out";
+    assert_eq!(told(&world), [left_out]);
+    assert_eq!(
+        (&find(&world, "b")["data"]["key"], &find(&world, "b")["metadata"]["label"]),
+        (&json!("1"), &Value::Null)
+    );
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let before = world.registry.store().revision();
+    world.tasks.stop().await;
+    let tasks = Tasks::default();
+    let config = SyncConfig { path: "root".to_owned(), ..world.config() };
+    let syncer = crate::sync::start(world.registry.clone(), config, &tasks).await.unwrap();
+    let mut verified = syncer.verified();
+    tokio::time::timeout(Duration::from_secs(600), verified.wait_for(|count| *count == 2)).await.unwrap().unwrap();
+    assert_eq!(world.registry.store().revision(), before, "it is at rest");
+    tasks.stop().await;
 }
