@@ -6,7 +6,7 @@ use git2::Oid;
 
 use super::inbox::Inbox;
 use super::mirror::Commit;
-use super::reader::{Prepared, Reading, Wanted};
+use super::reader::{Prepared, Reader, Reading, Wanted};
 use super::render::{self, Rendered};
 use super::settings::Settings;
 use super::syncer::Shared;
@@ -127,7 +127,8 @@ fn begin_at(sources: &[Followed], settings: &Settings, mut positions: Vec<Positi
             namespace: &settings.namespace,
             tools: Some((settings_of, &source.follower.application.name)),
         };
-        let (prepared, is_wide) = source.upstream.opened()?.reader().prepare(position.commit, wanted)?;
+        let prepare = |reader: &Reader| reader.prepare(position.commit, wanted);
+        let (prepared, is_wide) = source.upstream.opened()?.read(prepare)?;
         source.follower.widen(is_wide);
         // A folder that draws on others is as new as the repository.
         *position = source.upstream.position_at(&source.follower, position.commit)?;
@@ -158,7 +159,8 @@ impl Begun {
                 Prepared::Read(reading) => reading,
                 Prepared::Job(commit, job) => {
                     let outcome = job.run(tools);
-                    source.upstream.opened()?.reader().finish(commit, &job, &settings.namespace, outcome)
+                    let finish = |reader: &Reader| Ok(reader.finish(commit, &job, &settings.namespace, outcome));
+                    source.upstream.opened()?.read(finish)?
                 }
             });
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use git2::Oid;
 
 use super::mirror::{Mirror, MirrorError, RepoLocation};
-use super::reader::{Prepared, Reader, Wanted};
+use super::reader::{Memory, Prepared, Reader, Wanted};
 use super::render::{AgeKeys, Rendered};
 use super::settings::{Settings, settings};
 use super::tool::Tools;
@@ -69,7 +69,7 @@ impl Local {
             return Err(LocalError::NotASource { repository: repo.display().to_string(), sources: all.join(", ") });
         }
         let name = application.metadata.name.clone().unwrap_or_default();
-        Ok(Self { reader: Reader::new(mirror, Some(keys)), settings, name, sources, tools })
+        Ok(Self { reader: Reader::new(mirror, Arc::new(Memory::new(Some(keys)))), settings, name, sources, tools })
     }
 
     /// Which of the Application's sources are rendered here.

@@ -1,7 +1,7 @@
 //! Reads a commit: its words and what its manifests declare. Blocking; the syncer calls it on a thread of its own.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use git2::{Oid, Tree};
 
@@ -14,12 +14,29 @@ use crate::diff::plan::SourceError;
 /// Outcomes of tools that are kept before those are forgotten that nobody uses.
 const MOST_OUTCOMES: usize = 1024;
 
-/// A repository together with what was read of it before.
+/// A handle on a repository, with what was read of it before, whichever handle did.
 pub struct Reader {
     pub mirror: Mirror,
+    memory: Arc<Memory>,
+}
+
+/// What was read of a repository.
+#[derive(Default)]
+pub struct Memory {
     cache: Cache,
     /// What tools printed.
-    outcomes: HashMap<OutcomeId, Arc<File>>,
+    outcomes: Mutex<HashMap<OutcomeId, Arc<File>>>,
+}
+
+impl Memory {
+    /// `keys` open what SOPS encrypted.
+    pub fn new(keys: Option<AgeKeys>) -> Self {
+        Self { cache: Cache::new(keys), outcomes: Mutex::default() }
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, HashMap<OutcomeId, Arc<File>>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is read of a commit.
@@ -65,22 +82,21 @@ impl Reading {
 }
 
 impl Reader {
-    /// `keys` open what SOPS encrypted.
-    pub fn new(mirror: Mirror, keys: Option<AgeKeys>) -> Self {
-        Self { mirror, cache: Cache::new(keys), outcomes: HashMap::new() }
+    pub fn new(mirror: Mirror, memory: Arc<Memory>) -> Self {
+        Self { mirror, memory }
     }
 
     /// Reads a commit; what is wrong with its manifests is in the result, with the line of the field.
     ///
     /// # Errors
     /// When the commit or its objects cannot be read.
-    pub fn read(&mut self, id: Oid, wanted: Wanted) -> Result<Reading, MirrorError> {
+    pub fn read(&self, id: Oid, wanted: Wanted) -> Result<Reading, MirrorError> {
         let commit = self.mirror.commit(id)?;
-        match self.cache.read(self.mirror.repository(), id, wanted.path) {
+        match self.memory.cache.read(self.mirror.repository(), id, wanted.path) {
             Ok(folder) => {
                 let mut rendered = Rendered::of(&folder, base(wanted.path), wanted.namespace, wanted.selection);
                 self.place(id, &mut rendered.errors);
-                self.cache.sweep();
+                self.memory.cache.sweep();
                 Ok(Reading { commit, rendered: Arc::new(rendered), _folder: Some(folder) })
             }
             Err(TreeError::Git(source)) => Err(self.mirror.failed(source)),
@@ -96,7 +112,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the commit or its objects cannot be read.
-    pub fn prepare(&mut self, id: Oid, wanted: Wanted) -> Result<(Prepared, bool), MirrorError> {
+    pub fn prepare(&self, id: Oid, wanted: Wanted) -> Result<(Prepared, bool), MirrorError> {
         let Some((settings, name)) = wanted.tools.filter(|(settings, _)| !settings.is_plain) else {
             return Ok((Prepared::Read(self.read(id, wanted)?), false));
         };
@@ -108,10 +124,10 @@ impl Reader {
         let tree = self.tree(id)?;
         let shown = if wanted.path.is_empty() { asks.clone() } else { format!("{}/{asks}", wanted.path) };
         let job = tool::Wanted { path: wanted.path, asks, source, name, namespace: wanted.namespace };
-        match tool::prepare(repository, &tree, job, |id| self.outcomes.contains_key(id)) {
+        match tool::prepare(repository, &tree, job, |id| self.memory.outcomes().contains_key(id)) {
             Ok((_, is_wide, Some(job))) => Ok((Prepared::Job(commit, Box::new(job)), is_wide)),
             Ok((id, is_wide, None)) => {
-                let file = self.outcomes.get(&id).cloned().unwrap_or_default();
+                let file = self.memory.outcomes().get(&id).cloned().unwrap_or_default();
                 let rendered = Rendered::of_file(&file, &shown, wanted.namespace);
                 Ok((Prepared::Read(Reading::new(commit, rendered)), is_wide))
             }
@@ -141,13 +157,14 @@ impl Reader {
     }
 
     /// Keeps what a tool printed, and gives it as what was read.
-    pub fn finish(&mut self, commit: Commit, job: &Job, namespace: &str, outcome: Outcome) -> Reading {
+    pub fn finish(&self, commit: Commit, job: &Job, namespace: &str, outcome: Outcome) -> Reading {
         let rendered = match outcome {
             Ok(file) => {
-                if self.outcomes.len() >= MOST_OUTCOMES {
-                    self.outcomes.retain(|_, file| Arc::strong_count(file) > 1);
+                let mut outcomes = self.memory.outcomes();
+                if outcomes.len() >= MOST_OUTCOMES {
+                    outcomes.retain(|_, file| Arc::strong_count(file) > 1);
                 }
-                self.outcomes.insert(job.id, file.clone());
+                outcomes.insert(job.id, file.clone());
                 Rendered::of_file(&file, job.asks(), namespace)
             }
             Err(errors) => Rendered::refused(errors),

@@ -3,7 +3,7 @@
 //! Links and submodules are never followed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use git2::{FileMode, ObjectType, Oid, Repository};
 
@@ -47,15 +47,20 @@ pub enum TreeError {
     Git(#[from] git2::Error),
 }
 
-/// What was read before, by object id.
+/// What was read before, by object id. Shared by all who read the repository; no lock is held while something is read.
 #[derive(Debug, Default)]
 pub struct Cache {
+    kept: Mutex<Kept>,
+    /// For what SOPS encrypted.
+    keys: Option<AgeKeys>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
     folders: HashMap<Oid, Arc<Folder>>,
     files: HashMap<Oid, Arc<File>>,
     /// Size after the last sweep.
-    kept: usize,
-    /// For what SOPS encrypted.
-    keys: Option<AgeKeys>,
+    swept: usize,
 }
 
 impl Cache {
@@ -63,11 +68,15 @@ impl Cache {
         Self { keys, ..Self::default() }
     }
 
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The folder (or single file) `path` of a commit; all of it when `path` is empty.
     ///
     /// # Errors
     /// When the path is not in the commit or the repository cannot be read.
-    pub fn read(&mut self, repository: &Repository, commit: Oid, path: &str) -> Result<Arc<Folder>, TreeError> {
+    pub fn read(&self, repository: &Repository, commit: Oid, path: &str) -> Result<Arc<Folder>, TreeError> {
         let tree = repository.find_commit(commit)?.tree()?;
         if path.is_empty() {
             return self.folder(repository, tree.id(), 0);
@@ -85,8 +94,8 @@ impl Cache {
         }
     }
 
-    fn folder(&mut self, repository: &Repository, id: Oid, depth: usize) -> Result<Arc<Folder>, TreeError> {
-        if let Some(known) = self.folders.get(&id) {
+    fn folder(&self, repository: &Repository, id: Oid, depth: usize) -> Result<Arc<Folder>, TreeError> {
+        if let Some(known) = self.kept().folders.get(&id) {
             return Ok(known.clone());
         }
         if depth > MAX_FOLDERS {
@@ -131,14 +140,15 @@ impl Cache {
         };
         folder.is_sealed = folder.entries.iter().any(is_sealed);
         let folder = Arc::new(folder);
-        if !folder.is_sealed {
-            self.folders.insert(id, folder.clone());
+        if folder.is_sealed {
+            return Ok(folder);
         }
-        Ok(folder)
+        // Another thread may have read it meanwhile: then that one is everybody's.
+        Ok(self.kept().folders.entry(id).or_insert(folder).clone())
     }
 
-    fn file(&mut self, repository: &Repository, id: Oid) -> Result<Arc<File>, TreeError> {
-        if let Some(known) = self.files.get(&id) {
+    fn file(&self, repository: &Repository, id: Oid) -> Result<Arc<File>, TreeError> {
+        if let Some(known) = self.kept().files.get(&id) {
             return Ok(known.clone());
         }
         let (size, _) = repository.odb()?.read_header(id)?;
@@ -151,8 +161,7 @@ impl Cache {
             // With another key it may be opened the next time.
             return Ok(file);
         }
-        self.files.insert(id, file.clone());
-        Ok(file)
+        Ok(self.kept().files.entry(id).or_insert(file).clone())
     }
 
     fn link(&self, repository: &Repository, id: Oid) -> Result<Entry, TreeError> {
@@ -164,19 +173,20 @@ impl Cache {
     }
 
     /// Forgets what nobody uses any more, once it has become the larger part.
-    pub fn sweep(&mut self) {
-        if self.files.len() + self.folders.len() <= 2 * self.kept + 1024 {
+    pub fn sweep(&self) {
+        let Kept { folders, files, swept } = &mut *self.kept();
+        if files.len() + folders.len() <= 2 * *swept + 1024 {
             return;
         }
         loop {
-            let before = self.folders.len();
-            self.folders.retain(|_, folder| Arc::strong_count(folder) > 1);
-            if self.folders.len() == before {
+            let before = folders.len();
+            folders.retain(|_, folder| Arc::strong_count(folder) > 1);
+            if folders.len() == before {
                 break;
             }
         }
-        self.files.retain(|_, file| Arc::strong_count(file) > 1);
-        self.kept = self.files.len() + self.folders.len();
+        files.retain(|_, file| Arc::strong_count(file) > 1);
+        *swept = files.len() + folders.len();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Work is in proportion to the change, counted and not timed: the figures come from `benches/`.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::sync::mirror::Mirror;
 use crate::sync::reader::{Reader, Wanted};
@@ -14,9 +16,9 @@ async fn a_second_read_of_a_large_repository_parses_only_what_changed() {
     let first = world.commit("Many", &files);
     let second = world.commit("One", &[("apps/a7/c7.yaml", Some(&config_map("c7", "y")))]);
     let mirror = Mirror::open(&world.path(), &RepoLocation::Local(world.path())).unwrap();
-    let mut reader = Reader::new(mirror, None);
+    let reader = Reader::new(mirror, Arc::default());
     let selection = Selection::all();
-    let mut read = |commit| {
+    let read = |commit| {
         let wanted = Wanted { path: "", selection: &selection, namespace: "default", tools: None };
         reader.read(commit, wanted).unwrap()
     };
