@@ -8,6 +8,7 @@ mod folder;
 mod hidden;
 mod locate;
 mod manifest;
+mod plain;
 mod sops;
 #[cfg(test)]
 pub use sops::tests as sops_tests;

@@ -6,6 +6,8 @@ use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Options, Spanned};
 
+use super::plain;
+
 /// A file larger than this is refused unread.
 pub const MAX_FILE_BYTES: usize = 4 << 20;
 /// Documents in one file.
@@ -64,19 +66,31 @@ pub fn parse(content: &[u8]) -> (Vec<Parsed>, Vec<Fault>) {
             faults.push(Fault::new(line, format!("the file has more than {MAX_DOCUMENTS} documents")));
             break;
         }
-        match serde_saphyr::from_multiple_with_options::<Spanned<Value>>(piece, options(nodes)) {
-            Ok(documents) => {
-                for Spanned { mut value, referenced, .. } in documents {
-                    let used = settle(&mut value);
-                    nodes = nodes.saturating_sub(used);
-                    let at = u32::try_from(referenced.line()).unwrap_or(1).max(1);
-                    parsed.push(Parsed { value, line: line + at - 1 });
-                }
-            }
-            Err(error) => faults.push(fault(&error, line)),
+        if let Some((documents, used)) = plain::read(piece, line, nodes) {
+            nodes -= used;
+            parsed.extend(documents);
+            continue;
         }
+        let (documents, found) = deserialize(piece, line, nodes);
+        nodes = nodes.saturating_sub(documents.iter().map(|document| count(&document.value)).sum());
+        parsed.extend(documents);
+        faults.extend(found);
     }
     (parsed, faults)
+}
+
+/// The documents of a text that begins at `line` and may have so many values, or what is wrong with it.
+pub(super) fn deserialize(text: &str, line: u32, nodes: usize) -> (Vec<Parsed>, Vec<Fault>) {
+    let found = match serde_saphyr::from_multiple_with_options::<Spanned<Value>>(text, options(nodes)) {
+        Ok(found) => found,
+        Err(error) => return (Vec::new(), vec![fault(&error, line)]),
+    };
+    let documents = found.into_iter().map(|Spanned { mut value, referenced, .. }| {
+        settle(&mut value);
+        let at = u32::try_from(referenced.line()).unwrap_or(1).max(1);
+        Parsed { value, line: line + at - 1 }
+    });
+    (documents.collect(), Vec::new())
 }
 
 fn options(nodes: usize) -> Options {
@@ -116,8 +130,8 @@ fn is_silent(line: &str) -> bool {
     line.is_empty() || line.starts_with('#') || line.starts_with('%') || line == "---" || line == "..."
 }
 
-/// Numbers that are whole are integers, however they are written: `1e3` is 1000 to kubectl. Counts the values.
-fn settle(value: &mut Value) -> usize {
+/// Numbers that are whole are integers, however they are written: `1e3` is 1000 to kubectl.
+fn settle(value: &mut Value) {
     /// Beyond this a double no longer tells neighbours apart.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
@@ -125,10 +139,18 @@ fn settle(value: &mut Value) -> usize {
             if let Some(float) = number.as_f64().filter(|f| number.is_f64() && f.fract() == 0.0 && f.abs() < EXACT) {
                 *value = Value::from(float as i64);
             }
-            1
         }
-        Value::Array(items) => 1 + items.iter_mut().map(settle).sum::<usize>(),
-        Value::Object(members) => 1 + members.values_mut().map(settle).sum::<usize>(),
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Object(members) => members.values_mut().for_each(settle),
+        _ => {}
+    }
+}
+
+/// The values in a value, itself too.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(count).sum::<usize>(),
         _ => 1,
     }
 }
