@@ -9,14 +9,14 @@ use super::deploy::SyncRun;
 use super::desired::{At, Desired};
 use super::settings::Settings;
 use super::trigger::Trigger;
+use super::waves;
 use super::worker::Worker;
-use super::{application, waves};
 
 impl Worker {
     /// After a start: takes up the commit that the Application says is deployed. Where the newest one declares the same, which
     /// is the usual case, gives what that is: following it does it all.
     pub(super) async fn adopt(&mut self, settings: &Arc<Settings>, started: Timestamp) -> Option<Desired> {
-        let application = application::read(&self.shared.registry, &self.key).ok()?;
+        let application = self.look().ok()?;
         self.keep_status(&application.status);
         self.gates.extend(waves::unfinished(self.shared.registry.snapshot().kinds(), &application.status));
         let operation = application.status.operation_state.as_ref();

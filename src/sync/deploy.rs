@@ -25,7 +25,7 @@ use super::trigger::Trigger;
 use super::upstream::OpenError;
 use super::waves::{self, Advance, Work};
 use super::worker::Worker;
-use super::{application, outcome, tracking};
+use super::{outcome, tracking};
 use crate::cluster::registry::Transaction;
 use crate::diff::plan::SourceError;
 use crate::object::application::{Application, ApplicationStatus};
@@ -396,11 +396,11 @@ impl Worker {
 
     /// The Application; the repository's own is made anew, with what is known of it, when somebody deleted it.
     pub(super) async fn application(&mut self) -> Result<Arc<Application>, ApiError> {
-        match application::read(&self.shared.registry, &self.key) {
+        match self.look() {
             Err(error) if error.reason == Reason::NotFound && self.is_root() => self.restore_application().await?,
             found => return found,
         }
-        application::read(&self.shared.registry, &self.key)
+        self.look()
     }
 
     /// Whether the commit shares no history with the one that is deployed: somebody replaced the branch by another.

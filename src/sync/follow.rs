@@ -17,7 +17,7 @@ use crate::object::{ObjectKey, Reason};
 impl Worker {
     /// The Application is new, or somebody asks for something, or edited or deleted it.
     pub(super) async fn application_changed(&mut self) {
-        let application = match application::read(&self.shared.registry, &self.key) {
+        let application = match self.look() {
             Ok(application) => application,
             Err(error) if error.reason == Reason::NotFound && self.is_root() => {
                 if let Err(error) = self.restore_application().await {

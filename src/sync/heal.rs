@@ -124,7 +124,7 @@ impl Worker {
             }
             let found = self.drifts(drifted.iter());
             let findings: Vec<String> = found.iter().map(|drift| drift.to_string() + drift.put_back()).collect();
-            if let Ok(old) = application::read(&self.shared.registry, &self.key) {
+            if let Ok(old) = self.look() {
                 let next = status::drifted(&old.status, &findings, self.shared.registry.clock().now());
                 if application::set_status(&mut transaction, &self.key, &next).is_ok() {
                     self.keep_status(&next);

@@ -24,8 +24,8 @@ use super::trigger::Trigger;
 use super::upstream::Position;
 use super::{application, status, tracking};
 use crate::diff::health::{Level, health};
-use crate::object::application::{ApplicationSpec, ApplicationStatus};
-use crate::object::{ApiError, ObjectKey};
+use crate::object::application::{Application, ApplicationSpec, ApplicationStatus};
+use crate::object::{ApiError, ObjectKey, Revision};
 
 /// Least time between two reports of health.
 const REPORTS_APART: Duration = Duration::from_millis(250);
@@ -83,6 +83,8 @@ pub(super) struct Worker {
     /// The sync failed because of an object that is degraded.
     pub may_heal: bool,
     owned: HashSet<ObjectKey>,
+    /// The Application as it was read last, while the worker is at work.
+    seen: Option<(Revision, Arc<Application>)>,
     health_at: Option<Instant>,
     unwell: BTreeSet<ObjectKey>,
     /// The repository moved without a change of this Application: when to write the new commit.
@@ -126,6 +128,7 @@ impl Worker {
             gates: HashSet::new(),
             may_heal: false,
             owned: HashSet::new(),
+            seen: None,
             health_at: None,
             unwell: BTreeSet::new(),
             passed_at: None,
@@ -135,6 +138,8 @@ impl Worker {
     pub async fn run(mut self) {
         self.application_changed().await;
         loop {
+            // Statuses are large, and most workers wait.
+            self.seen = None;
             let due = self.due();
             tokio::select! {
                 mail = self.inbox.next() => self.take(mail).await,
@@ -146,6 +151,20 @@ impl Worker {
     /// Whether it is the Application of the repository that windlass was started with.
     pub fn is_root(&self) -> bool {
         self.key == self.shared.root
+    }
+
+    /// The Application as the registry has it.
+    ///
+    /// # Errors
+    /// `NotFound`, or when it does not decode.
+    pub(super) fn look(&mut self) -> Result<Arc<Application>, ApiError> {
+        let now = self.shared.registry.get(&self.key)?;
+        if let Some((_, seen)) = self.seen.as_ref().filter(|(at, _)| *at == now.meta.revision) {
+            return Ok(seen.clone());
+        }
+        let application: Arc<Application> = now.decode().map(Arc::new).map_err(ApiError::internal)?;
+        self.seen = Some((now.meta.revision, application.clone()));
+        Ok(application)
     }
 
     async fn take(&mut self, mail: Mail) {
