@@ -12,7 +12,8 @@ use super::args::{Global, SyncArgs};
 use super::client;
 use super::output::{Paint, plain, short, show};
 use crate::object::application::{
-    APPROVE_ANNOTATION, Application, PLAN_INFO, REFRESH_ANNOTATION, ResourceStatus, SyncOperation, SyncTarget,
+    APPROVE_ANNOTATION, Application, Info, InitiatedBy, Operation, PLAN_INFO, REFRESH_ANNOTATION, ResourceStatus,
+    SyncOperation, SyncTarget,
 };
 
 pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -28,22 +29,14 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
         }
         ask["metadata"]["annotations"][APPROVE_ANNOTATION] = json!(commit.to_lowercase());
     }
-    let automated = application.spec.sync_policy.automation();
-    let is_special = args.plan.is_some() || args.revision.is_some() || args.dry_run || !args.resource.is_empty();
-    // One that does not sync by itself would only be compared.
-    let is_operation = is_special || automated.is_none();
-    if is_operation {
-        let info: Vec<_> = args.plan.iter().map(|id| json!({"name": PLAN_INFO, "value": id})).collect();
-        let known = &application.status.resources;
-        let resources = args.resource.iter().map(|asked| targets(asked, known)).collect::<anyhow::Result<Vec<_>>>()?;
-        let sync = SyncOperation {
-            revision: args.revision.clone().unwrap_or_default(),
-            prune: automated.is_none_or(|automated| automated.prune),
-            dry_run: args.dry_run,
-            resources: resources.concat(),
-            ..SyncOperation::default()
-        };
-        ask["operation"] = json!({"sync": sync, "info": info, "initiatedBy": {"username": "windlass sync"}});
+    let operation = operation(&args, &application)?;
+    if let Some(operation) = &operation {
+        if application.operation.is_some() {
+            bail!("another sync of Application {name:?} is asked for and not answered yet; see `windlass status`");
+        }
+        // Nobody else may ask between this look and the request: two would become one.
+        ask["metadata"]["resourceVersion"] = json!(application.metadata.resource_version);
+        ask["operation"] = json!(operation);
     }
     let asked = api.patch(&name, &PatchParams::default(), &Patch::Merge(ask)).await;
     let asked = asked.with_context(|| format!("cannot ask Application {name:?} to sync"))?;
@@ -55,13 +48,13 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let params = WatchParams::default().fields(&format!("metadata.name={name}"));
     let mut events = Box::pin(api.watch(&params, &version).await?);
     let answered = async {
-        // The server takes the annotation away when it has answered it.
+        // The server takes the request away when it has answered it.
         while let Some(event) = events.try_next().await? {
-            if let WatchEvent::Modified(object) = event
-                && object.metadata.annotations.iter().flatten().all(|(key, _)| key != REFRESH_ANNOTATION)
-                && object.data["operation"].is_null()
-            {
-                return Ok(serde_json::from_value::<Application>(serde_json::to_value(object)?)?);
+            let WatchEvent::Modified(object) = event else { continue };
+            let application: Application = serde_json::from_value(serde_json::to_value(object)?)?;
+            let is_asked = operation.is_some() && application.operation == operation;
+            if application.annotation(REFRESH_ANNOTATION).is_none() && !is_asked {
+                return Ok(application);
             }
         }
         bail!("the server ended the watch of Application {name:?}")
@@ -69,11 +62,34 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let limit = Duration::from_secs(args.timeout);
     let application = tokio::time::timeout(limit, answered).await;
     let application = application.with_context(|| format!("no outcome within {limit:?}; see `windlass status`"))??;
-    report(&application, is_operation, Paint::for_stdout(global))
+    report(&application, operation.as_ref(), args.dry_run, Paint::for_stdout(global))
 }
 
-/// The Application's objects that `KIND[.GROUP]/[NAMESPACE/]NAME` means, whatever the case of the kind.
-fn targets(asked: &str, known: &[ResourceStatus]) -> anyhow::Result<Vec<SyncTarget>> {
+/// What is asked for beyond a look; `None` where that is all, since the Application then syncs by itself.
+fn operation(args: &SyncArgs, application: &Application) -> anyhow::Result<Option<Operation>> {
+    let automated = application.spec.sync_policy.automation();
+    let is_special = args.plan.is_some() || args.revision.is_some() || args.dry_run || !args.resource.is_empty();
+    if !is_special && automated.is_some() {
+        return Ok(None);
+    }
+    let known = &application.status.resources;
+    let of = |asked: &String| targets(asked, known, args.revision.is_some());
+    let resources = args.resource.iter().map(of).collect::<anyhow::Result<Vec<_>>>()?;
+    let sync = SyncOperation {
+        revision: args.revision.clone().unwrap_or_default(),
+        prune: automated.is_none_or(|automated| automated.prune),
+        dry_run: args.dry_run,
+        resources: resources.concat(),
+        ..SyncOperation::default()
+    };
+    let initiated_by = InitiatedBy { username: "windlass sync".to_owned(), ..InitiatedBy::default() };
+    let info = args.plan.iter().map(|id| Info { name: PLAN_INFO.to_owned(), value: id.clone() }).collect();
+    Ok(Some(Operation { sync: Some(sync), initiated_by, info, retry: None }))
+}
+
+/// The Application's objects that `KIND[.GROUP]/[NAMESPACE/]NAME` means, whatever the case of the kind. Those of another
+/// revision may be new: then it is taken as it stands.
+fn targets(asked: &str, known: &[ResourceStatus], may_be_new: bool) -> anyhow::Result<Vec<SyncTarget>> {
     let (kind, name) = asked
         .split_once('/')
         .with_context(|| format!("--resource {asked}: write it as KIND[.GROUP]/[NAMESPACE/]NAME"))?;
@@ -92,29 +108,44 @@ fn targets(asked: &str, known: &[ResourceStatus]) -> anyhow::Result<Vec<SyncTarg
         name: one.name.clone(),
     };
     let found: Vec<_> = known.iter().filter(is_meant).map(target).collect();
+    let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
     match found.is_empty() {
+        true if may_be_new => Ok(vec![SyncTarget {
+            group: owned(group),
+            kind: kind.to_owned(),
+            namespace: owned(namespace),
+            name: name.to_owned(),
+        }]),
         true => bail!("--resource {asked}: is no object of the Application; `windlass status` lists them"),
         false => Ok(found),
     }
 }
 
-fn report(application: &Application, is_operation: bool, paint: Paint) -> anyhow::Result<ExitCode> {
+fn report(
+    application: &Application,
+    asked: Option<&Operation>,
+    is_trial: bool,
+    paint: Paint,
+) -> anyhow::Result<ExitCode> {
     let status = &application.status;
-    let operation = status.operation_state.as_ref().filter(|_| is_operation);
-    if let Some(operation) = operation {
-        for result in operation.sync_result.iter().flat_map(|result| &result.resources) {
+    if let Some(asked) = asked {
+        let answer = status.operation_state.as_ref().filter(|state| state.operation.as_ref() == Some(asked));
+        let answer = answer.context("another request has been answered since; see `windlass status`")?;
+        for result in answer.sync_result.iter().flat_map(|result| &result.resources) {
             let place = [&*result.kind, "/", &*result.namespace, "/", &*result.name].concat().replace("//", "/");
             show(format!("{} {}", plain(&place), plain(&result.message)))?;
         }
-        show(format!("{} {}", paint.state(&operation.phase), plain(&operation.message)))?;
+        show(format!("{} {}", paint.state(&answer.phase), plain(&answer.message)))?;
+        if is_trial || answer.phase == "Failed" {
+            return Ok(if answer.phase == "Failed" { ExitCode::from(2) } else { ExitCode::SUCCESS });
+        }
     }
     let (sync, health) = (paint.state(&status.sync.status), paint.state(&status.health.status));
     show(format!("{sync} {} {health}", short(&status.sync.revision)))?;
     for condition in &status.conditions {
         eprintln!("{}: {}", condition.type_, plain(&condition.message));
     }
-    let failed = status.conditions.iter().any(|condition| condition.type_.ends_with("Error"))
-        || operation.is_some_and(|operation| operation.phase == "Failed");
+    let failed = status.conditions.iter().any(|condition| condition.type_.ends_with("Error"));
     Ok(if failed { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
@@ -140,10 +171,10 @@ mod tests {
         for (asked, want) in
             [("namespace/web", 1), ("deployment/web", 3), ("Deployment.apps/web", 2), ("deployment/b/web", 2)]
         {
-            assert_eq!(targets(asked, &all).unwrap().len(), want, "{asked}");
+            assert_eq!(targets(asked, &all, false).unwrap().len(), want, "{asked}");
         }
         for asked in ["web", "deployment/api", "deployment.batch/web", "deployment/c/web"] {
-            assert!(targets(asked, &all).unwrap_err().to_string().starts_with(&format!("--resource {asked}: ")));
+            assert!(targets(asked, &all, false).unwrap_err().to_string().starts_with(&format!("--resource {asked}: ")));
         }
     }
 }

@@ -62,7 +62,11 @@ impl From<Health> for HealthStatus {
     }
 }
 
-/// Judges an object of a kind.
+/// What says nothing of an object's health and may be large.
+pub const ASIDE: &[&[&str]] =
+    &[&["metadata", "managedFields"], &["status", "resources"], &["status", "history"], &["status", "operationState"]];
+
+/// Judges an object of a kind; it may lack what [`ASIDE`] names.
 pub fn health(kind: &Kind, object: &Value) -> Health {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return Health::progressing("being deleted");

@@ -11,6 +11,7 @@ pub mod key;
 pub mod kinds;
 pub mod local_path;
 pub mod meta;
+mod partial;
 pub mod quantity;
 pub mod schema;
 pub mod selector;

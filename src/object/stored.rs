@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::key::{ObjectKey, Revision};
 use super::kinds::Kind;
 use super::meta::Meta;
+use super::partial;
 
 const TYPE_META: [&str; 2] = ["apiVersion", "kind"];
 
@@ -49,6 +50,11 @@ impl Object {
     /// The object as a JSON value; decoded at each call, so keep it.
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.json).unwrap_or_default()
+    }
+
+    /// As [`Object::value`], without what the paths name (each the names of members, from the outermost in): it is skipped.
+    pub fn value_without(&self, paths: &[&[&str]]) -> Value {
+        partial::read(&self.json, paths).unwrap_or_default()
     }
 
     /// The object as its typed kind, decoded at the first call and shared by all later ones.

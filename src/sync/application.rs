@@ -9,7 +9,7 @@ use super::settings::{DESTINATION, THIS_SERVER};
 use super::stage;
 use super::syncer::SyncConfig;
 use crate::cluster::registry::{Patch, Registry, Target, Transaction, WriteOptions};
-use crate::object::application::{Application, ApplicationStatus, REFRESH_ANNOTATION};
+use crate::object::application::{Application, ApplicationStatus, Operation, REFRESH_ANNOTATION};
 use crate::object::{ApiError, ObjectKey, SYSTEM_NAMESPACE, kinds};
 
 /// Creates the Application or brings its spec up to date; `status` is given back to one that was deleted.
@@ -80,13 +80,17 @@ pub fn end_operation(transaction: &mut Transaction, key: &ObjectKey) -> Result<(
     transaction.patch(&Target::from(key.clone()), patch, WriteOptions::default())
 }
 
-/// As [`end_operation`], when the request could not be fulfilled.
+/// As [`end_operation`], when the request could not be fulfilled; another one that came since stays.
 ///
 /// # Errors
 /// When the registry refuses.
-pub async fn clear_operation(registry: &Registry, key: &ObjectKey) -> Result<(), ApiError> {
-    if read(registry, key)?.operation.is_some() {
-        let patch = Patch::Merge(json!({"operation": null}));
+pub async fn clear_operation(registry: &Registry, key: &ObjectKey, answered: &Operation) -> Result<(), ApiError> {
+    let application = read(registry, key)?;
+    if application.operation.as_ref() == Some(answered) {
+        let patch = Patch::Json(json!([
+            {"op": "test", "path": "/operation", "value": answered},
+            {"op": "remove", "path": "/operation"},
+        ]));
         registry.patch(&stage::author(None), &Target::from(key.clone()), patch, WriteOptions::default()).await?;
     }
     Ok(())

@@ -71,6 +71,8 @@ pub(super) enum Failure {
     Cluster(Vec<SourceError>),
     /// The store or the Application cannot be written.
     Store(ApiError),
+    /// What was asked for cannot be done; nothing is wrong with the commit.
+    Request(String),
 }
 
 impl Worker {
@@ -80,10 +82,12 @@ impl Worker {
         let started = self.shared.registry.clock().now();
         if self.current.is_none()
             && let Some(desired) = self.adopt(&settings, started).await
+            && self.asked.is_none()
         {
-            return self.follow(SyncRun { desired, settings, trigger, started, asked: self.asked.clone() }).await;
+            return self.follow(SyncRun { desired, settings, trigger, started, asked: None }).await;
         }
         let asked = self.asked.clone();
+        let trigger = if asked.is_some() { Trigger::Request } else { trigger };
         let settings = asked.as_ref().map_or(settings, |asked| asked.settings.clone());
         let found = match &asked {
             Some(asked) if asked.has_own_sources => {
@@ -177,14 +181,19 @@ impl Worker {
             Err(Failure::Commit(condition, errors)) => {
                 self.settle(Some(desired));
                 (self.retry, self.failures) = (None, 0);
-                self.refuse(desired, condition, &errors, *started).await;
+                self.refuse(&run, condition, &errors).await;
+            }
+            Err(Failure::Request(message)) => {
+                if let Some(asked) = &run.asked {
+                    self.refuse_request(&asked.operation, &[message], *started).await;
+                }
             }
             Err(Failure::Cluster(errors)) => {
                 self.settle(Some(desired));
                 // Another commit may help even if it changes nothing: one that is signed, for example.
                 self.sources.iter().for_each(|source| source.follower.settle(None));
                 self.retry_later(settings);
-                self.refuse(desired, status::SYNC_ERROR, &errors, *started).await;
+                self.refuse(&run, status::SYNC_ERROR, &errors).await;
             }
             Err(Failure::Store(error)) => {
                 tracing::error!(application = %self.key, %error, commit = %commit.short(), "the sync could not be stored");
@@ -204,14 +213,15 @@ impl Worker {
         }
     }
 
-    async fn refuse(&mut self, desired: &Desired, condition: &'static str, errors: &[SourceError], started: Timestamp) {
-        let commit = desired.commit();
+    async fn refuse(&mut self, run: &SyncRun, condition: &'static str, errors: &[SourceError]) {
+        let (commit, started) = (run.desired.commit(), run.started);
+        let operation = run.asked.as_ref().map(|asked| &asked.operation);
         tracing::warn!(
             application = %self.key, commit = %commit.short(), errors = errors.len(), first = %errors[0], "not deployed"
         );
         let retries = i64::from(self.failures.saturating_sub(1));
         let next = |old: &ApplicationStatus, now| {
-            status::refused(old, &Refused { commit, condition, errors, started, now, retries })
+            status::refused(old, &Refused { commit, condition, errors, operation, started, now, retries })
         };
         if self.write_status(next).await {
             self.count(false, started);
@@ -326,7 +336,7 @@ impl Worker {
                      and ask for that one",
                     desired.commit().short()
                 );
-                return Err(Failure::Commit(status::SYNC_ERROR, vec![self.fault(message)]));
+                return Err(Failure::Request(message));
             }
         }
         if let Some(asked) = asked.as_ref().filter(|asked| asked.is_trial()) {
@@ -471,6 +481,7 @@ impl Failure {
         match self {
             Self::Commit(_, errors) | Self::Cluster(errors) => errors.iter().map(ToString::to_string).collect(),
             Self::Store(error) => vec![error.to_string()],
+            Self::Request(message) => vec![message.clone()],
         }
     }
 

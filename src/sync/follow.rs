@@ -46,9 +46,9 @@ impl Worker {
         if newly_approved && self.settings.is_some() {
             self.ask(&Trigger::Refresh);
         }
-        if self.asked.is_none() && self.settings.is_some() {
-            self.take_request(&application).await;
-        }
+        // It may have been answered by now.
+        let application = self.look().unwrap_or(application);
+        self.take_request(&application).await;
         if application::wants_refresh(&application) && !self.refreshing {
             self.refreshing = true;
             match self.settings {
@@ -70,8 +70,10 @@ impl Worker {
                 self.keep_status(&application.status);
                 self.watch_inventory(&application.status);
                 let first = self.first.take().unwrap_or(Trigger::Application);
+                self.resume_request(application);
                 // What is here already is deployed even while a remote is down; what a fetch brings comes after.
                 self.read(first.clone()).await;
+                self.answer().await;
                 if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) || self.settled.is_none() {
                     self.ask(&first);
                 }
@@ -110,7 +112,7 @@ impl Worker {
             source.upstream.unfollow(&source.follower);
         }
         (self.spec, self.settings, self.settled) = (None, None, None);
-        (self.retry, self.failures, self.under_way) = (None, 0, None);
+        (self.retry, self.failures, self.under_way, self.asked) = (None, 0, None, None);
     }
 
     fn watch_inventory(&mut self, status: &crate::object::application::ApplicationStatus) {

@@ -73,7 +73,7 @@ impl Worker {
     ) -> Result<usize, ApiError> {
         let desired = &run.desired;
         let documents = &desired.rendered.documents;
-        let changed_before = earlier.iter().filter(|r| r.hook_type.is_empty() && r.status != "PruneSkipped").count();
+        let changed_before = outcome::changes(&earlier);
         let mut results = earlier;
         results.extend(outcome::results(&transaction, staged));
         let changed = outcome::changed(&transaction) + changed_before;
@@ -93,7 +93,7 @@ impl Worker {
                     kinds: transaction.kinds(),
                     commit: desired.commit(),
                     revisions: &revisions,
-                    spec: &application.spec,
+                    spec: run.asked.as_ref().map_or(&application.spec, |asked| &asked.spec),
                     entries: &entries,
                     warnings: &warnings,
                     shared: &shared,
@@ -120,7 +120,7 @@ impl Worker {
             application::set_status(&mut transaction, &self.key, &next)?;
         }
         cascade::declare_hooks(&mut transaction, application, &self.key, desired)?;
-        if run.asked.is_some() && application.operation.is_some() {
+        if run.asked.as_ref().is_some_and(|asked| application.operation.as_ref() == Some(&asked.operation)) {
             application::end_operation(&mut transaction, &self.key)?;
         }
         // Of a sync that this one takes the place of.

@@ -85,6 +85,11 @@ pub fn result(key: &ObjectKey, status: &str, message: &str) -> ResourceResult {
     }
 }
 
+/// How many of the results are changes of objects.
+pub fn changes(results: &[ResourceResult]) -> usize {
+    results.iter().filter(|result| result.hook_type.is_empty() && result.status != "PruneSkipped").count()
+}
+
 /// What a committed transaction did.
 pub fn results(transaction: &Transaction, staged: &Staged) -> Vec<ResourceResult> {
     let pruned: HashSet<&ObjectKey> = staged.pruned.iter().collect();

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::asked::Asked;
 use super::mirror::Commit;
-use super::outcome::Entry;
+use super::outcome::{self, Entry};
 use super::tracking;
 use super::trigger::Trigger;
 use super::upstream::Position;
@@ -128,7 +128,10 @@ pub fn deployed<'a>(
     let unknown = compare(&mut status, &compared);
     let automated = operation.is_none() && trigger.is_automated();
     let username = operation.map(|operation| operation.initiated_by.username.clone()).unwrap_or_default();
-    let is_other = |last: &HistoryEntry| last.revision != revision || last.revisions != compared.revisions;
+    let is_other = |last: &HistoryEntry| {
+        let is_elsewhere = last.source != compared.spec.source || last.sources != compared.spec.sources;
+        last.revision != revision || last.revisions != compared.revisions || operation.is_some() && is_elsewhere
+    };
     let is_new = old.history.last().is_none_or(|last| is_other(last) && !is_unmoved);
     if is_new {
         let id = old.history.last().map_or(0, |last| last.id + 1);
@@ -152,10 +155,10 @@ pub fn deployed<'a>(
         let excess = status.history.len().saturating_sub(history_limit);
         status.history.drain(..excess);
     }
-    let recovered = old.operation_state.as_ref().is_none_or(|op| op.phase != "Succeeded");
+    // A request that was refused has no result, and says nothing of the commit.
+    let recovered = old.operation_state.as_ref().is_none_or(|op| op.phase != "Succeeded" && op.sync_result.is_some());
     if is_new || recovered || operation.is_some() || !results.is_empty() {
-        let is_change = |result: &&ResourceResult| result.hook_type.is_empty() && result.status != "PruneSkipped";
-        let changed = results.iter().filter(is_change).count();
+        let changed = outcome::changes(&results);
         let declared = compared.entries.iter().filter(|entry| !entry.requires_pruning).count();
         status.operation_state = Some(OperationState {
             operation: operation.cloned(),
@@ -239,6 +242,8 @@ pub struct Refused<'a> {
     pub commit: &'a Commit,
     pub condition: &'static str,
     pub errors: &'a [SourceError],
+    /// What somebody asked for, if this is the answer.
+    pub operation: Option<&'a Operation>,
     pub started: Timestamp,
     pub now: Timestamp,
     pub retries: i64,
@@ -258,12 +263,12 @@ pub fn refused(old: &ApplicationStatus, refused: &Refused) -> ApplicationStatus 
         }
     };
     let same = old.operation_state.as_ref().is_some_and(|op| op.phase == "Failed" && op.message == message);
-    if !same || last != Some(&revision) {
+    if !same || last != Some(&revision) || refused.operation.is_some() {
         // What its steps have done stays to be seen.
         let begun = old.operation_state.as_ref().filter(|op| op.phase == "Running" && last == Some(&revision));
         let sync_result = begun.and_then(|op| op.sync_result.clone());
         status.operation_state = Some(OperationState {
-            operation: begun.and_then(|op| op.operation.clone()),
+            operation: refused.operation.cloned().or_else(|| begun.and_then(|op| op.operation.clone())),
             phase: "Failed".to_owned(),
             message,
             started_at: begun.and_then(|op| op.started_at.clone()).or_else(|| Some(rfc3339(refused.started))),

@@ -23,7 +23,7 @@ use super::syncer::Shared;
 use super::trigger::Trigger;
 use super::upstream::Position;
 use super::{application, status, tracking};
-use crate::diff::health::{Level, health};
+use crate::diff::health::{ASIDE, Level, health};
 use crate::object::application::{Application, ApplicationSpec, ApplicationStatus};
 use crate::object::{ApiError, ObjectKey, Revision};
 
@@ -181,6 +181,9 @@ impl Worker {
         }
         if let Some(why) = unreadable {
             self.unreadable(&why).await;
+            if let Some(asked) = self.asked.clone() {
+                self.refuse_request(&asked.operation, &[why], self.shared.registry.clock().now()).await;
+            }
             self.answer().await;
         }
         if let Some(trigger) = look {
@@ -202,20 +205,20 @@ impl Worker {
                 self.ask(&Trigger::Retry);
             }
         }
-        if self.under_way.is_none() && std::mem::take(&mut self.asked_later) {
+        // Each turn answers one.
+        while self.under_way.is_none() && std::mem::take(&mut self.asked_later) {
             self.application_changed().await;
         }
     }
 
     /// Takes the refresh annotation and the operation off: that they go is the answer to who asked.
-    async fn answer(&mut self) {
+    pub(super) async fn answer(&mut self) {
         let is_tried_again = self.retry.is_some() && self.asked.as_ref().is_some_and(|asked| asked.retries);
         if self.under_way.is_none()
             && !is_tried_again
-            && self.asked.take().is_some()
-            && let Err(error) = application::clear_operation(&self.shared.registry, &self.key).await
+            && let Some(asked) = self.asked.take()
         {
-            tracing::warn!(%error, application = %self.key, "the operation cannot be removed");
+            self.clear_operation(&asked.operation).await;
         }
         if std::mem::take(&mut self.refreshing)
             && let Err(error) = application::clear_refresh(&self.shared.registry, &self.key).await
@@ -228,7 +231,7 @@ impl Worker {
     fn has_healed(&self) -> bool {
         let live = self.shared.registry.snapshot();
         let is_well = |key: &ObjectKey| {
-            live.get(key).is_some_and(|object| health(key.kind, &object.value()).status == Level::Healthy)
+            live.get(key).is_some_and(|object| health(key.kind, &object.value_without(ASIDE)).status == Level::Healthy)
         };
         self.gates.iter().all(is_well)
     }
@@ -316,7 +319,7 @@ impl Worker {
         let live = self.shared.registry.snapshot();
         self.write_status(|old, now| {
             let mut status = old.clone();
-            let object = |key: &ObjectKey| live.get(key).map(|object| Cow::Owned(object.value()));
+            let object = |key: &ObjectKey| live.get(key).map(|object| Cow::Owned(object.value_without(ASIDE)));
             status::refresh_health(live.kinds(), &mut status, object, |key| changed.contains(key), now);
             status
         })

@@ -277,5 +277,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("LeaseSpec", &["holderIdentity", "leaseDurationSeconds", "leaseTransitions", "preferredHolder", "strategy"]),
     // Argo CD's: an automated policy that is switched off by `enabled: false` is not one that is absent.
     ("Automated", &["enabled"]),
+    // `limit: 0` is never, and absent is five times.
+    ("Retry", &["limit"]),
+    ("Backoff", &["factor"]),
     ("ApplicationSpec", &["revisionHistoryLimit", "project"]),
 ];

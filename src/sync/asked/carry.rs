@@ -96,8 +96,14 @@ impl Worker {
         results: Vec<ResourceResult>,
     ) -> ApplicationStatus {
         let documents = &run.desired.rendered.documents;
-        let differs = |key: &ObjectKey| !asked.selects(key) && outcome::would_change(whole.transaction, key);
+        let wrong: HashSet<(&str, u32)> = whole.staged.errors.iter().map(|e| (&*e.file, e.line)).collect();
+        let refused = documents.iter().filter(|document| wrong.contains(&(&*document.file, document.line)));
+        let refused: HashSet<&ObjectKey> = refused.map(|document| &document.key).collect();
+        let differs = |key: &ObjectKey| {
+            !asked.selects(key) && (refused.contains(key) || outcome::would_change(whole.transaction, key))
+        };
         let mut entries = outcome::entries(documents, whole.staged, differs);
+        entries.retain(|entry| !staged.pruned.contains(&entry.key));
         let left = whole.staged.pruned.iter().filter(|key| !staged.pruned.contains(key));
         entries.extend(left.map(|key| outcome::Entry::extraneous(key, false)));
         let warnings = outcome::warnings(&run.desired, whole.staged);
@@ -118,8 +124,12 @@ impl Worker {
         let live = |key: &ObjectKey| transaction.peek(key);
         let mut next = status::compared(&whole.application.status, live, &compared);
         status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
-        let many = reached_in_words(asked);
-        let message = format!("{many} as commit {} says, {} changed", run.desired.commit().short(), results.len());
+        if !refused.is_empty() {
+            // What is wrong with the others still is.
+            next.conditions.clone_from(&whole.application.status.conditions);
+        }
+        let (many, changed) = (chosen_in_words(asked), outcome::changes(&results));
+        let message = format!("{many} as commit {} says, {changed} changed", run.desired.commit().short());
         told(&mut next, &asked.operation, "Succeeded", message, run.started, now, Some(result_of(run, results)));
         next
     }
@@ -131,7 +141,7 @@ impl Worker {
         asked: &Asked,
         results: Vec<ResourceResult>,
     ) -> Result<Attempt, Failure> {
-        let message = match results.len() {
+        let message = match outcome::changes(&results) {
             0 => "dry run: nothing would change".to_owned(),
             1 => "dry run: 1 object would change; nothing was".to_owned(),
             many => format!("dry run: {many} objects would change; nothing was"),
@@ -162,59 +172,100 @@ impl Worker {
         tracing::warn!(application = %self.key, message, "an operation is refused");
         self.write_status(|old, now| {
             let mut next = old.clone();
-            told(&mut next, operation, "Failed", message.clone(), started, now, None);
+            // What its steps have done stays to be seen.
+            let begun = old.operation_state.as_ref().filter(|state| state.phase == "Running");
+            let result = begun.and_then(|state| state.sync_result.clone());
+            told(&mut next, operation, "Failed", message.clone(), started, now, result);
             next
         })
         .await;
         self.note(&[Note::warning("OperationFailed", message.as_str())]).await;
     }
 
-    /// Somebody may ask for a sync.
+    /// Sees what the Application asks for now. What has been asked for before and is under way ends first; what waits to be
+    /// tried again gives way, or is given up when nobody asks for it any more.
     pub(in crate::sync) async fn take_request(&mut self, application: &Application) {
-        match (Asked::of(application), &application.operation) {
-            // What is under way is told by the same part of the status: it ends first.
-            (Ok(Some(asked)), _) if asked.is_apart() && self.under_way.is_some() => self.asked_later = true,
-            (Ok(Some(asked)), _) => {
+        let Some(operation) = &application.operation else {
+            if self.under_way.is_none() && self.asked.take().is_some() {
+                (self.retry, self.failures) = (None, 0);
+            }
+            return;
+        };
+        if self.asked.as_ref().is_some_and(|asked| asked.operation == *operation) {
+            return;
+        }
+        let asked = Asked::of(application, operation);
+        let is_free = self.asked.is_none() && asked.as_ref().is_ok_and(|asked| !asked.is_apart());
+        // What is under way is told by the same part of the status.
+        if self.under_way.is_some() && !is_free {
+            self.asked_later = true;
+            return;
+        }
+        match asked {
+            Ok(asked) => {
                 self.asked = Some(Arc::new(asked));
                 self.ask(&Trigger::Request);
             }
-            (Err(faults), Some(operation)) => {
+            Err(faults) => {
+                self.asked = None;
                 self.refuse_request(operation, &faults, self.shared.registry.clock().now()).await;
-                if let Err(error) = application::clear_operation(&self.shared.registry, &self.key).await {
-                    tracing::warn!(%error, application = %self.key, "the operation cannot be removed");
-                }
+                self.clear_operation(operation).await;
             }
-            _ => {}
         }
     }
 
-    /// Tells of a sync that says nothing of the commit that the Application follows: that one is looked at anew.
+    /// After a start: what was asked for and is under way goes on, whatever is asked for by now.
+    pub(in crate::sync) fn resume_request(&mut self, application: &Application) {
+        let state = application.status.operation_state.as_ref().filter(|state| state.phase == "Running");
+        let begun = state.and_then(|state| state.operation.as_ref()).filter(|_| self.current.is_none());
+        self.asked = begun.and_then(|operation| Asked::of(application, operation).ok()).map(Arc::new);
+    }
+
+    /// Takes the request away that was answered; another one that came meanwhile is seen to.
+    pub(in crate::sync) async fn clear_operation(&mut self, answered: &Operation) {
+        if let Err(error) = application::clear_operation(&self.shared.registry, &self.key, answered).await {
+            tracing::warn!(%error, application = %self.key, "the operation cannot be removed");
+        }
+        let is_another =
+            self.look().is_ok_and(|application| application.operation.as_ref().is_some_and(|now| now != answered));
+        self.asked_later |= is_another;
+    }
+
+    /// Tells of a sync that says nothing of the commit that the Application follows.
     pub(in crate::sync) async fn told_apart(
         &mut self,
         run: SyncRun,
         asked: &Asked,
         outcome: Result<Option<usize>, Failure>,
     ) {
-        (self.retry, self.failures) = match outcome {
-            Err(Failure::Cluster(_) | Failure::Store(_)) if asked.retries => (None, self.failures),
-            _ => (None, 0),
-        };
-        match outcome {
-            Ok(Some(changed)) => self.note_synced(&run.desired, changed).await,
+        let is_over = match outcome {
+            Ok(Some(changed)) => {
+                if changed > 0 && !asked.is_selective() {
+                    self.note_synced(&run.desired, changed).await;
+                } else if changed > 0 {
+                    let what = format!("as commit {} says, {changed} changed", run.desired.commit().short());
+                    self.note(&[Note::normal("PartlySynced", format!("{} {what}", chosen_in_words(asked)))]).await;
+                }
+                true
+            }
             Ok(None) => {
                 self.under_way = Some(run);
                 return;
             }
             Err(failure) => {
-                let is_passing = !matches!(failure, Failure::Commit(..));
+                let is_passing = !matches!(failure, Failure::Commit(..) | Failure::Request(_));
                 self.refuse_request(&asked.operation, &failure.messages(), run.started).await;
                 if is_passing && asked.retries {
                     self.retry_later(&run.settings);
                 }
+                !(is_passing && asked.retries && self.retry.is_some())
             }
+        };
+        if is_over && asked.retries {
+            (self.retry, self.failures) = (None, 0);
         }
-        self.settle(None);
-        if asked.is_elsewhere() && self.retry.is_none() {
+        if is_over && asked.is_elsewhere() && !asked.is_trial() {
+            self.settle(None);
             self.ask(&Trigger::Refresh);
         }
     }
@@ -224,8 +275,10 @@ impl Worker {
     }
 }
 
-fn reached_in_words(asked: &Asked) -> String {
-    match asked.sync().resources.len() {
+fn chosen_in_words(asked: &Asked) -> String {
+    let chosen: HashSet<_> =
+        asked.sync().resources.iter().map(|t| (&t.group, &t.kind, &t.namespace, &t.name)).collect();
+    match chosen.len() {
         1 => "the chosen object is".to_owned(),
         many => format!("the {many} chosen objects are"),
     }
@@ -233,7 +286,9 @@ fn reached_in_words(asked: &Asked) -> String {
 
 fn result_of(run: &SyncRun, resources: Vec<ResourceResult>) -> SyncResult {
     let commit = run.desired.commit().id.to_string();
-    SyncResult { revision: commit, revisions: run.desired.revisions(), resources, ..SyncResult::default() }
+    let spec = run.asked.as_ref().map(|asked| asked.spec.clone()).unwrap_or_default();
+    let (source, sources) = (spec.source, spec.sources);
+    SyncResult { revision: commit, revisions: run.desired.revisions(), source, sources, resources }
 }
 
 /// Puts the outcome of what was asked for into the status.

@@ -8,14 +8,18 @@ pub(super) use carry::Whole;
 
 use std::sync::Arc;
 
-use super::settings::{Settings, settings};
+use super::settings::{Settings, SyncOptions, settings};
 use crate::object::ObjectKey;
-use crate::object::application::{Application, Operation, PLAN_INFO, Source, SyncOperation, SyncPolicy, SyncTarget};
+use crate::object::application::{
+    Application, ApplicationSpec, Operation, PLAN_INFO, Source, SyncOperation, SyncPolicy, SyncTarget,
+};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub operation: Operation,
+    /// The Application's, with what the request says otherwise.
+    pub spec: ApplicationSpec,
     /// How this sync is done: as the Application's are, but for what the request says otherwise.
     pub settings: Arc<Settings>,
     /// Revisions in place of those that the sources follow, by position; empty for those.
@@ -27,10 +31,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// What `operation` asks of the Application.
+    ///
     /// # Errors
     /// Everything that is wrong with the request or not supported, each with its field; also what is wrong with the spec.
-    pub fn of(application: &Application) -> Result<Option<Self>, Vec<String>> {
-        let Some(operation) = &application.operation else { return Ok(None) };
+    pub fn of(application: &Application, operation: &Operation) -> Result<Self, Vec<String>> {
         let Some(sync) = &operation.sync else {
             return Err(vec!["operation.sync is missing: an operation is a sync".to_owned()]);
         };
@@ -41,10 +46,18 @@ impl Asked {
                     .to_owned(),
             );
         }
+        if !sync.resources.is_empty() && plan_of(operation).is_some() {
+            wrong.push(
+                "operation.info: a plan is of the whole Application, and operation.sync.resources asks for a part"
+                    .to_owned(),
+            );
+        }
         wrong.extend(strategy_fault(sync));
         wrong.extend(sync.resources.iter().enumerate().flat_map(|(index, target)| target_faults(index, target)));
         let mut spec = application.spec.clone();
-        let has_own_sources = sync.source.is_some() || !sync.sources.is_empty();
+        let names_sources = sync.source.is_some() || !sync.sources.is_empty();
+        let given_source = sync.source.clone().unwrap_or_default();
+        let has_own_sources = names_sources && (given_source, &sync.sources) != (spec.source.clone(), &spec.sources);
         if has_own_sources {
             spec.source = sync.source.clone().unwrap_or_default();
             spec.sources.clone_from(&sync.sources);
@@ -75,22 +88,21 @@ impl Asked {
             ));
         }
         let (given, policy) = (&sync.sync_options, &spec.sync_policy);
+        let options = SyncOptions::of(given).1.into_iter();
+        wrong.extend(options.map(|fault| fault.replacen("spec.syncPolicy.", "operation.sync.", 1)));
         let retry = operation.retry.clone().or_else(|| policy.retry.clone());
         let sync_options = if given.is_empty() { policy.sync_options.clone() } else { given.clone() };
         spec.sync_policy = SyncPolicy { sync_options, retry, ..spec.sync_policy };
         match settings(&spec) {
-            Ok(found) if wrong.is_empty() && (given.is_empty() || found.warnings.is_empty()) => Ok(Some(Self {
+            Ok(found) if wrong.is_empty() => Ok(Self {
                 operation: operation.clone(),
+                spec,
                 settings: Arc::new(found),
                 revisions,
                 has_own_sources,
                 retries: operation.retry.is_some(),
-            })),
-            Ok(found) => {
-                let options = found.warnings.into_iter().filter(|_| !given.is_empty());
-                wrong.extend(options.map(|fault| fault.replacen("spec.syncPolicy.", "operation.sync.", 1)));
-                Err(wrong)
-            }
+            }),
+            Ok(_) => Err(wrong),
             Err(faults) => {
                 let at = |fault: String| match has_own_sources && fault.starts_with("spec.source") {
                     true => fault.replacen("spec.", "operation.sync.", 1),
@@ -109,7 +121,7 @@ impl Asked {
 
     /// The id of the plan that is to be carried out, and no other.
     pub fn plan(&self) -> Option<&str> {
-        self.operation.info.iter().find(|info| info.name == PLAN_INFO).map(|info| info.value.as_str())
+        plan_of(&self.operation)
     }
 
     /// Nothing is stored but what would be done.
@@ -155,6 +167,10 @@ impl Asked {
             })
             .collect()
     }
+}
+
+fn plan_of(operation: &Operation) -> Option<&str> {
+    operation.info.iter().find(|info| info.name == PLAN_INFO).map(|info| info.value.as_str())
 }
 
 /// As Argo CD tells them apart: without a namespace, one of any.

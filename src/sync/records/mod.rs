@@ -235,7 +235,24 @@ impl Recorder {
     }
 }
 
+/// What changes often in an Application, and says nothing of how its commits fare.
+const BESIDE: &[&[&str]] = &[
+    &["metadata", "managedFields"],
+    &["metadata", "resourceVersion"],
+    &["spec"],
+    &["status", "conditions"],
+    &["status", "health"],
+    &["status", "history"],
+    &["status", "reconciledAt"],
+    &["status", "resources"],
+    &["status", "sync"],
+];
+
 fn told_same(before: &Arc<crate::object::Object>, now: &Arc<crate::object::Object>) -> bool {
+    let [was, is] = [before, now].map(|object| object.value_without(BESIDE));
+    if was == is {
+        return true;
+    }
     let of = |object: &crate::object::Object| {
         let application = object.decode::<Application>().ok()?;
         Outcome::of(&object.key, &application)

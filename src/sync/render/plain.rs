@@ -20,9 +20,12 @@ pub fn read(text: &str, line: u32, most: usize) -> Option<(Vec<Parsed>, usize)> 
             (Event::DocumentStart(_, None), _) => {
                 let (event, span) = reader.next()?;
                 let Event::MappingStart(style, 0, None) = event else { return None };
-                let (value, first) = reader.mapping(0)?;
-                let first = if style == StructureStyle::Flow { Some(line_of(&span)?) } else { first };
-                documents.push(Parsed { value, line: line + first? - 1 });
+                let (value, first_key) = reader.mapping(0)?;
+                let first = line_of(&span)?;
+                if style == StructureStyle::Block && first_key != Some(first) {
+                    return None;
+                }
+                documents.push(Parsed { value, line: line + first - 1 });
             }
             (Event::StreamEnd, _) => return Some((documents, most - reader.left)),
             _ => return None,

@@ -203,6 +203,10 @@ pub fn desired(application: &str, document: &Document, cause: Option<&str>) -> V
     let mut object = document.object();
     if let Some(members) = object.as_object_mut() {
         members.remove("status");
+        if document.key.kind == kinds::APPLICATION {
+            // It is asked for once, not declared.
+            members.remove("operation");
+        }
     }
     if let Some(metadata) = object["metadata"].as_object_mut() {
         SERVER_FIELDS.iter().for_each(|field| drop(metadata.remove(*field)));

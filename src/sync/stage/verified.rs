@@ -61,13 +61,7 @@ impl Verified {
 
 /// A hash of everything in the object but its status and the bookkeeping that goes with each write.
 fn declared(object: &Object) -> u64 {
-    let mut value = object.value();
-    if let Some(members) = value.as_object_mut() {
-        members.remove("status");
-    }
-    if let Some(metadata) = value["metadata"].as_object_mut() {
-        ["resourceVersion", "managedFields"].iter().for_each(|field| drop(metadata.remove(*field)));
-    }
+    let value = object.value_without(&[&["status"], &["metadata", "resourceVersion"], &["metadata", "managedFields"]]);
     let mut hasher = DefaultHasher::new();
     value.to_string().hash(&mut hasher);
     hasher.finish()

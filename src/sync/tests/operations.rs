@@ -177,9 +177,118 @@ async fn applying_alone_makes_no_hooks() {
     assert_eq!((told.phase.as_str(), shop.value("a").as_deref(), made()), ("Succeeded", Some("1"), false));
     shop.patch(json!({"operation": {"sync": {}}})).await;
     shop.world.until("the hook is made", |_| made()).await;
-
-    // What says nothing of the commit waits for the end of what is under way.
     shop.world.until("it waits", |w| child(w, "manual").status.operation_state.unwrap().phase == "Running").await;
+
+    // What is asked for meanwhile waits for its end, and so does a refusal: the record of the hook stays.
+    let uid = || shop.world.registry.snapshot().find(kinds::JOB, "manual", "migrate").unwrap().meta.uid.clone();
+    let before = uid();
+    for sync in [json!({"syncOptions": ["Sooner=true"]}), json!({"syncOptions": null, "dryRun": true})] {
+        shop.patch(json!({"operation": {"sync": sync}})).await;
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        assert_eq!(
+            (child(&shop.world, "manual").status.operation_state.unwrap().phase.as_str(), uid()),
+            ("Running", before.clone())
+        );
+    }
+    finish(&shop.world, "migrate").await;
+    let told = shop.answer().await;
+    assert_eq!((told.phase.as_str(), told.message.as_str()), ("Succeeded", "dry run: nothing would change"));
+    assert_eq!(child(&shop.world, "manual").status.history.len(), 1);
+}
+
+/// What the Job's controller would say of one that has succeeded.
+async fn finish(world: &World, job: &str) {
+    let conditions = json!([{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"}]);
+    let now = "2026-01-01T00:00:00Z";
+    let status = json!({"status": {"startTime": now, "completionTime": now, "succeeded": 1, "conditions": conditions}});
+    let target = Target::status(ObjectKey::new(kinds::JOB, "manual", job));
+    let author = Author::controller("job-controller");
+    world.registry.patch(&author, &target, Patch::Merge(status), WriteOptions::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_again_follows_the_spec_and_can_be_taken_back() {
+    let shop = Shop::new("{}").await;
+    let retry = json!({"limit": -1, "backoff": {"duration": "5s", "factor": 1}});
+    let ask = || shop.patch(json!({"operation": {"sync": {}, "retry": retry}}));
+    ask().await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    shop.patch(json!({"operation": null})).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let author = Author::controller("test");
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "manual"}});
+    shop.world.registry.create(&author, kinds::NAMESPACE, "", namespace, WriteOptions::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(shop.value("a"), None, "nobody asks for it any more");
+
+    // Another request takes the place of one that waits, and another spec is what is deployed.
+    let manifest = application(&shop.world, "manual", "apps/m", "HEAD", "{}");
+    let elsewhere = manifest.replace("namespace: manual", "namespace: elsewhere");
+    shop.world.commit("Elsewhere", &[("root/m.yaml", Some(&elsewhere))]);
+    shop.world.until("it is told", |w| child(w, "manual").spec.destination.namespace == "elsewhere").await;
+    ask().await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let told = shop.ask_with(json!({"sync": {"dryRun": true}, "retry": null})).await;
+    assert_eq!((told.phase.as_str(), shop.value("a")), ("Failed", None));
+    shop.patch(json!({"operation": {"sync": {"dryRun": null}, "retry": retry}})).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    shop.world.commit("Back", &[("root/m.yaml", Some(&manifest))]);
+    shop.answer().await;
+    assert_eq!(shop.value("a").as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_fails_says_nothing_of_the_commit() {
+    let shop = Shop::new("{automated: {}, syncOptions: [CreateNamespace=true]}").await;
+    shop.is("Synced").await;
+    shop.world.commit("Beside", &[("other.yaml", Some("a: b\n"))]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let before = child(&shop.world, "manual").status;
+    let plan = json!([{"name": "plan", "value": "000000000000"}]);
+    let told = shop.ask_with(json!({"sync": {}, "info": plan})).await;
+    assert!(told.phase == "Failed" && told.message.contains("plan 000000000000 is not what a sync"), "{told:?}");
+    let b = json!([{"kind": "ConfigMap", "name": "b"}]);
+    let told = shop.ask_with(json!({"sync": {"resources": b}, "info": plan})).await;
+    assert!(told.message.contains("a plan is of the whole Application"), "{told:?}");
+    for sync in [json!({"dryRun": true}), json!({"dryRun": true, "revision": "HEAD~1"}), json!({"resources": b})] {
+        assert_eq!(shop.ask_with(json!({"sync": sync, "info": null})).await.phase, "Succeeded");
+        shop.patch(json!({"operation": null})).await;
+        tokio::time::sleep(Duration::from_secs(4000)).await;
+    }
+    let after = child(&shop.world, "manual").status;
+    assert_eq!((after.sync, after.history, after.conditions), (before.sync, before.history, before.conditions));
+
+    let policy = "{automated: {}, syncOptions: [CreateNamespace=true]}";
+    let odd = application(&shop.world, "manual", "apps/m", "HEAD", policy);
+    let odd = odd.replace("    path:", "    plugin: {name: x}\n    path:");
+    shop.world.commit("Odd", &[("root/m.yaml", Some(&odd))]);
+    shop.world.until("it is told", |w| child(w, "manual").spec.source.plugin.is_some()).await;
+    let told = shop.ask(json!({})).await;
+    assert!(told.phase == "Failed" && told.message.contains("spec.source.plugin is not supported"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_goes_on_after_a_start_whatever_is_asked_for_by_then() {
+    let shop = Shop::new(MANUAL).await;
+    let hook = job("migrate", "PreSync", "");
+    let commit = shop.world.commit("Hook", &[("apps/m/hook.yaml", Some(&hook))]).to_string();
+    shop.world.until("it is seen", |w| child(w, "manual").status.sync.revision == commit).await;
+    shop.patch(json!({"operation": {"sync": {}, "initiatedBy": {"username": "ada"}}})).await;
+    shop.world
+        .until("it waits", |w| child(w, "manual").status.operation_state.is_some_and(|s| s.phase == "Running"))
+        .await;
+    shop.world.tasks.stop().await;
+    shop.patch(json!({"operation": {"sync": {"dryRun": true}, "initiatedBy": null}})).await;
+    let tasks = Tasks::default();
+    let config = SyncConfig { path: "root".to_owned(), ..shop.world.config() };
+    let _syncer = crate::sync::start(shop.world.registry.clone(), config, &tasks).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(child(&shop.world, "manual").status.operation_state.unwrap().phase, "Running");
+    finish(&shop.world, "migrate").await;
+    let told = shop.answer().await;
+    assert_eq!((told.message.as_str(), shop.value("a").as_deref()), ("dry run: nothing would change", Some("1")));
+    assert_eq!(child(&shop.world, "manual").status.history[0].initiated_by.username, "ada");
+    tasks.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,7 +166,9 @@ async fn a_plan_is_carried_out_as_it_was_shown_or_not_at_all() {
     ask_for(&world, &shown.id).await;
     let refused = format!("plan {} is not what a sync of", shown.id);
     world
-        .until("it is refused", |w| w.application().status.conditions.iter().any(|c| c.message.contains(&refused)))
+        .until("it is refused", |w| {
+            w.application().status.operation_state.is_some_and(|state| state.message.contains(&refused))
+        })
         .await;
     world.until("the request is answered", |w| w.application().operation.is_none()).await;
     assert_eq!(world.find(kinds::CONFIG_MAP, "conf").unwrap()["data"]["key"], "one", "nothing is done");

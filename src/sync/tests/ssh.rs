@@ -1,6 +1,6 @@
 //! Repositories over SSH: with a program in the place of `ssh` that tells what it was asked, and with a real `sshd`.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -118,7 +118,13 @@ impl Sshd {
         std::fs::write(&config, lines).unwrap();
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let process = Command::new(program).args(["-D", "-e", "-f"]).arg(&config).stderr(log).spawn().unwrap();
-        Some(Self { process, port, host })
+        for _ in 0..1000 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(Self { process, port, host });
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("sshd does not listen: {}", std::fs::read_to_string(folder.join("log")).unwrap_or_default());
     }
 
     fn known_as(&self, key: &PrivateKey) -> String {
