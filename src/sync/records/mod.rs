@@ -48,6 +48,8 @@ pub(super) struct Recorder {
     client: Client,
     /// Outcomes that are to be told of, and when.
     due: BTreeMap<ObjectKey, Instant>,
+    /// Syncs that have ended since the last report: each commit has its note, also where others came right after it.
+    ended: BTreeMap<(ObjectKey, Oid), Outcome>,
     failures: BTreeMap<ObjectKey, u32>,
 }
 
@@ -61,7 +63,13 @@ struct Noted {
 
 impl Recorder {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, client: Client::default(), due: BTreeMap::new(), failures: BTreeMap::new() }
+        Self {
+            shared,
+            client: Client::default(),
+            due: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
     }
 
     pub async fn run(mut self) {
@@ -103,7 +111,13 @@ impl Recorder {
                     }
                     // A report that was made changes the Application, and says nothing new.
                     Ok(event) if event.previous.as_ref().is_some_and(|before| told_same(before, &event.object)) => {}
-                    Ok(event) => self.changed(&event.object.key),
+                    Ok(event) => {
+                        let key = &event.object.key;
+                        self.changed(key);
+                        let outcome = event.object.decode().ok().and_then(|application| Outcome::of(key, &application));
+                        let ended = outcome.filter(|outcome| outcome.phase != Phase::Running);
+                        self.ended.extend(ended.map(|outcome| ((key.clone(), outcome.revision), outcome)));
+                    }
                     Err(end) => return end,
                 },
                 () = due => self.report().await,
@@ -119,7 +133,11 @@ impl Recorder {
         let read = due.iter().filter_map(|key| Some((key, Arc::new(snapshot.get(key)?.decode::<Application>().ok()?))));
         let outcomes: Vec<(Outcome, Arc<Application>)> =
             read.filter_map(|(key, application)| Some((Outcome::of(key, &application)?, application))).collect();
-        let unpushed = self.write_notes(outcomes.iter().map(|(outcome, _)| outcome)).await;
+        let mut ended = std::mem::take(&mut self.ended);
+        ended.extend(
+            outcomes.iter().map(|(outcome, _)| ((outcome.application.clone(), outcome.revision), outcome.clone())),
+        );
+        let unpushed = self.write_notes(ended.values()).await;
         let targets = Targets::find(&snapshot);
         if targets.is_empty() && unpushed.is_empty() && self.failures.is_empty() {
             return;
@@ -166,8 +184,9 @@ impl Recorder {
             }
         }
         let all = self.shared.registry.snapshot();
-        let own = all.list(kinds::APPLICATION, "").map(|application| tracking::name_of(&application.key));
-        let own: Arc<BTreeSet<String>> = Arc::new(own.collect());
+        let pushes = by_repository.values().any(|noted| !noted.pushers.is_empty());
+        let own = all.list(kinds::APPLICATION, "").filter(|_| pushes);
+        let own: Arc<BTreeSet<String>> = Arc::new(own.map(|application| tracking::name_of(&application.key)).collect());
         let mut unpushed = BTreeMap::new();
         for Noted { location, lines, pushers } in by_repository.into_values() {
             let upstream = self.shared.upstream(&location);

@@ -95,6 +95,15 @@ async fn each_commit_has_a_note_with_its_outcome() {
     let bad = world.commit("Bad", &[("a.yaml", Some("a: ["))]);
     world.until("the bad one, too", |w| w.note(bad).starts_with("shop failed at 20")).await;
     assert!(world.note(bad).contains("a.yaml:"), "{}", world.note(bad));
+
+    // Others come before anybody has written down what became of the first.
+    let mut quick = Vec::new();
+    for value in ["2", "3", "4"] {
+        quick.push(world.commit(value, &[("a.yaml", Some(&config_map("a", value)))]));
+        let is_deployed = |w: &World| w.find(kinds::CONFIG_MAP, "a").is_some_and(|a| a["data"]["key"] == value);
+        world.until("it is deployed", is_deployed).await;
+    }
+    world.until("each has a note", |w| quick.iter().all(|commit| w.note(*commit).starts_with("shop deployed"))).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -118,9 +118,10 @@ impl Sshd {
         std::fs::write(&config, lines).unwrap();
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let process = Command::new(program).args(["-D", "-e", "-f"]).arg(&config).stderr(log).spawn().unwrap();
+        let sshd = Self { process, port, host };
         for _ in 0..1000 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(Self { process, port, host });
+                return Some(sshd);
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
