@@ -17,7 +17,7 @@ use super::syncer::Shared;
 use super::worker::{Current, Worker};
 use super::{application, status, tracking};
 use crate::cluster::registry::{Step, StepKind, Transaction};
-use crate::object::application::ApplicationStatus;
+use crate::object::application::{ApplicationStatus, ResourceStatus};
 use crate::object::{Object, ObjectKey};
 
 /// The wait after the first heal; doubled with each one that follows soon.
@@ -168,7 +168,13 @@ impl Worker {
     /// Says which of `keys` differ from git, and which do no longer: they are not put back unasked.
     async fn report_drift(&mut self, keys: &BTreeSet<ObjectKey>, transaction: &Transaction, current: &Current) {
         let drifted: Vec<&Step> = transaction.steps().filter(|step| outcome::differs(step)).collect();
-        let found = self.drifts(drifted.iter().copied());
+        let status = self.look().map(|application| application.status.resources.clone()).unwrap_or_default();
+        let lacks = |resource: &&ResourceStatus| resource.health.as_ref().is_some_and(|h| h.status == "Missing");
+        let missing = status.iter().filter(lacks).filter_map(|r| tracking::key_of(transaction.kinds(), r));
+        let missing: HashSet<ObjectKey> = missing.collect();
+        // What was never there was not taken away.
+        let is_drift = |step: &&Step| step.before.is_some() || !missing.contains(&step.key);
+        let found = self.drifts(drifted.iter().copied().filter(is_drift));
         let findings: Vec<String> = found.iter().map(|drift| format!("{drift}; left as it is")).collect();
         let differ: HashSet<ObjectKey> = drifted.iter().map(|step| step.key.clone()).collect();
         let same: HashSet<ObjectKey> = keys.iter().filter(|key| !differ.contains(key)).cloned().collect();

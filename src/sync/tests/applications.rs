@@ -67,6 +67,8 @@ async fn applications_in_the_repository_are_synced_in_turn() {
     world.until("b knows the commit", |w| child(w, "b").status.sync.revision == second.to_string()).await;
     assert_eq!(child(&world, "b").status.history, before.status.history, "nothing of b was deployed anew");
     world.until("the root is healthy", |w| w.application().status.health.status == "Healthy").await;
+    world.until("the root knows it", |w| w.application().status.sync.revision == second.to_string()).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
 
     // A start is no release: b is still as its own commit says.
     world.tasks.stop().await;
