@@ -103,11 +103,11 @@ impl Worker {
         match (found, asked) {
             (Ok(None), _) => {}
             (Ok(Some(desired)), asked) => self.follow(SyncRun { desired, settings, trigger, started, asked }).await,
+            // The copy is empty until then.
+            (Err(_), _) if self.awaits_first_fetch() => {}
             (Err(error), Some(asked)) if asked.is_apart() => {
                 self.refuse_request(&asked.operation, &[error.to_string()], started).await;
             }
-            // The copy is empty until then.
-            (Err(_), _) if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) => {}
             (Err(error), _) => {
                 self.unreadable(&error.to_string()).await;
                 self.retry_later(&settings);

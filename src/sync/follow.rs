@@ -74,7 +74,7 @@ impl Worker {
                 // What is here already is deployed even while a remote is down; what a fetch brings comes after.
                 self.read(first.clone()).await;
                 self.answer().await;
-                if self.sources.iter().any(|source| source.upstream.awaits_first_fetch()) || self.settled.is_none() {
+                if self.awaits_first_fetch() || self.settled.is_none() {
                     self.ask(&first);
                 }
             }

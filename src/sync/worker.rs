@@ -181,8 +181,9 @@ impl Worker {
         }
         if let Some(why) = unreadable {
             self.unreadable(&why).await;
-            if let Some(asked) = self.asked.clone() {
+            if let Some(asked) = self.asked.take() {
                 self.refuse_request(&asked.operation, &[why], self.shared.registry.clock().now()).await;
+                self.clear_operation(&asked.operation).await;
             }
             self.answer().await;
         }
@@ -216,6 +217,7 @@ impl Worker {
         let is_tried_again = self.retry.is_some() && self.asked.as_ref().is_some_and(|asked| asked.retries);
         if self.under_way.is_none()
             && !is_tried_again
+            && !self.awaits_first_fetch()
             && let Some(asked) = self.asked.take()
         {
             self.clear_operation(&asked.operation).await;
@@ -225,6 +227,11 @@ impl Worker {
         {
             tracing::warn!(%error, application = %self.key, "the refresh annotation cannot be removed");
         }
+    }
+
+    /// Whether what a source declares may not be here yet.
+    pub(super) fn awaits_first_fetch(&self) -> bool {
+        self.sources.iter().any(|source| source.upstream.awaits_first_fetch())
     }
 
     /// Whether everything that a sync failed for is well now.
