@@ -53,7 +53,9 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
             let WatchEvent::Modified(object) = event else { continue };
             let application: Application = serde_json::from_value(serde_json::to_value(object)?)?;
             let is_asked = operation.is_some() && application.operation == operation;
-            if application.annotation(REFRESH_ANNOTATION).is_none() && !is_asked {
+            // Of several steps, it waits for something in the cluster.
+            let is_running = application.status.operation_state.as_ref().is_some_and(|state| state.phase == "Running");
+            if application.annotation(REFRESH_ANNOTATION).is_none() && !is_asked && !is_running {
                 return Ok(application);
             }
         }
