@@ -64,7 +64,7 @@ pub async fn run(args: SyncArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let limit = Duration::from_secs(args.timeout);
     let application = tokio::time::timeout(limit, answered).await;
     let application = application.with_context(|| format!("no outcome within {limit:?}; see `windlass status`"))??;
-    report(&application, operation.as_ref(), args.dry_run, Paint::for_stdout(global))
+    report(&application, operation.as_ref(), Paint::for_stdout(global))
 }
 
 /// What is asked for beyond a look; `None` where that is all, since the Application then syncs by itself.
@@ -123,12 +123,7 @@ fn targets(asked: &str, known: &[ResourceStatus], may_be_new: bool) -> anyhow::R
     }
 }
 
-fn report(
-    application: &Application,
-    asked: Option<&Operation>,
-    is_trial: bool,
-    paint: Paint,
-) -> anyhow::Result<ExitCode> {
+fn report(application: &Application, asked: Option<&Operation>, paint: Paint) -> anyhow::Result<ExitCode> {
     let status = &application.status;
     if let Some(asked) = asked {
         let answer = status.operation_state.as_ref().filter(|state| state.operation.as_ref() == Some(asked));
@@ -138,8 +133,11 @@ fn report(
             show(format!("{} {}", plain(&place), plain(&result.message)))?;
         }
         show(format!("{} {}", paint.state(&answer.phase), plain(&answer.message)))?;
-        if is_trial || answer.phase == "Failed" {
-            return Ok(if answer.phase == "Failed" { ExitCode::from(2) } else { ExitCode::SUCCESS });
+        if answer.phase == "Failed" {
+            return Ok(ExitCode::from(2));
+        }
+        if asked.sync.as_ref().is_some_and(|sync| sync.dry_run) {
+            return Ok(ExitCode::SUCCESS);
         }
     }
     let (sync, health) = (paint.state(&status.sync.status), paint.state(&status.health.status));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::json;
 
 use super::settings::{DESTINATION, THIS_SERVER};
@@ -10,7 +11,7 @@ use super::stage;
 use super::syncer::SyncConfig;
 use crate::cluster::registry::{Patch, Registry, Target, Transaction, WriteOptions};
 use crate::object::application::{Application, ApplicationStatus, Operation, REFRESH_ANNOTATION};
-use crate::object::{ApiError, ObjectKey, SYSTEM_NAMESPACE, kinds};
+use crate::object::{ApiError, ObjectKey, Reason, SYSTEM_NAMESPACE, kinds};
 
 /// Creates the Application or brings its spec up to date; `status` is given back to one that was deleted.
 ///
@@ -71,29 +72,34 @@ pub fn set_status(transaction: &mut Transaction, key: &ObjectKey, status: &Appli
     transaction.set_status(key, serde_json::to_value(status).map_err(ApiError::internal)?)
 }
 
-/// Takes the request for a sync off, in the transaction that answers it.
+/// Takes the request for a sync off, in the transaction that answers it; another one that came since stays.
 ///
 /// # Errors
 /// When the registry refuses.
-pub fn end_operation(transaction: &mut Transaction, key: &ObjectKey) -> Result<(), ApiError> {
+pub fn end_operation(transaction: &mut Transaction, key: &ObjectKey, answered: &Operation) -> Result<(), ApiError> {
+    let asked = transaction.peek(key).and_then(|object| object.get("operation").map(Operation::deserialize));
+    if !asked.is_some_and(|asked| asked.is_ok_and(|asked| asked == *answered)) {
+        return Ok(());
+    }
     let patch = Patch::Json(json!([{"op": "remove", "path": "/operation"}]));
     transaction.patch(&Target::from(key.clone()), patch, WriteOptions::default())
 }
 
-/// As [`end_operation`], when the request could not be fulfilled; another one that came since stays.
+/// As [`end_operation`], when nothing else is stored.
 ///
 /// # Errors
-/// When the registry refuses.
+/// When the registry refuses, or others keep writing the Application.
 pub async fn clear_operation(registry: &Registry, key: &ObjectKey, answered: &Operation) -> Result<(), ApiError> {
-    let application = read(registry, key)?;
-    if application.operation.as_ref() == Some(answered) {
-        let patch = Patch::Json(json!([
-            {"op": "test", "path": "/operation", "value": answered},
-            {"op": "remove", "path": "/operation"},
-        ]));
-        registry.patch(&stage::author(None), &Target::from(key.clone()), patch, WriteOptions::default()).await?;
+    let mut tries = 5;
+    loop {
+        tries -= 1;
+        let mut transaction = registry.begin(&stage::author(None));
+        end_operation(&mut transaction, key, answered)?;
+        match transaction.commit().await {
+            Err(error) if error.reason == Reason::Conflict && tries > 0 => {}
+            done => return done.map(drop),
+        }
     }
-    Ok(())
 }
 
 /// Whether somebody asked for a sync by annotation.

@@ -12,7 +12,7 @@ use super::events::Note;
 use super::settings::settings;
 use super::waves::{self, POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, Phase};
 use super::worker::Worker;
-use super::{application, order, stage, status, tracking};
+use super::{order, stage, status, tracking};
 use crate::cluster::registry::{DeleteOptions, Patch, Propagation, Target, Transaction, WriteOptions};
 use crate::object::application::Application;
 use crate::object::{ApiError, ObjectKey, Reason};
@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 impl Worker {
     /// Deletes what is left of the Application's objects, or lets the Application go when nothing is.
     pub(super) async fn cascade(&mut self) {
-        let Ok(application) = application::read(&self.shared.registry, &self.key) else { return };
+        let Ok(application) = self.look() else { return };
         let finalizers = application.metadata.finalizers.clone().unwrap_or_default();
         let Some(ours) = finalizers.iter().find(|name| is_ours(name)) else { return };
         let propagation = if ours.ends_with("/background") { Propagation::Background } else { Propagation::Foreground };

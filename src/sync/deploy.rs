@@ -283,7 +283,8 @@ impl Worker {
         let documents = &desired.rendered.documents;
         let application = self.application().await.map_err(Failure::Store)?;
         let mut inventory = tracking::inventory(self.shared.registry.snapshot().kinds(), &application.status);
-        let mut wish = Wish::of(&application, asked.as_deref().map(Asked::sync), &desired.commit().id.to_string());
+        let mut wish =
+            Wish::of(&application, asked.as_deref().map(|asked| &asked.sync), &desired.commit().id.to_string());
         if let Wish::Sync { pruning } = &mut wish
             && *pruning != Pruning::Off
         {
@@ -363,7 +364,7 @@ impl Worker {
             Advance::Finished(record) => (record.started, record.results),
         };
         match self.store(run, &application, began, transaction, &staged, earlier).await {
-            Err(error) if matches!(error.reason, Reason::Conflict | Reason::AlreadyExists) => Ok(Attempt::Raced),
+            Err(error) if waves::is_race(&error) => Ok(Attempt::Raced),
             Err(error) => Err(Failure::Store(error)),
             Ok(changed) => Ok(Attempt::Done(changed)),
         }

@@ -168,9 +168,10 @@ impl Worker {
     /// Says which of `keys` differ from git, and which do no longer: they are not put back unasked.
     async fn report_drift(&mut self, keys: &BTreeSet<ObjectKey>, transaction: &Transaction, current: &Current) {
         let drifted: Vec<&Step> = transaction.steps().filter(|step| outcome::differs(step)).collect();
-        let status = self.look().map(|application| application.status.resources.clone()).unwrap_or_default();
+        let application = self.look().ok();
+        let resources = application.iter().flat_map(|application| &application.status.resources);
         let lacks = |resource: &&ResourceStatus| resource.health.as_ref().is_some_and(|h| h.status == "Missing");
-        let missing = status.iter().filter(lacks).filter_map(|r| tracking::key_of(transaction.kinds(), r));
+        let missing = resources.filter(lacks).filter_map(|r| tracking::key_of(transaction.kinds(), r));
         let missing: HashSet<ObjectKey> = missing.collect();
         // What was never there was not taken away.
         let is_drift = |step: &&Step| step.before.is_some() || !missing.contains(&step.key);

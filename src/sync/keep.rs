@@ -9,13 +9,14 @@ use jiff::Timestamp;
 
 use super::deploy::SyncRun;
 use super::desired::Desired;
+use super::outcome::Entry;
 use super::render::Document;
 use super::stage::Staged;
 use super::status::{self, Compared, Deployed};
 use super::worker::{Current, Worker};
 use super::{application, cascade, outcome, tracking, waves};
 use crate::cluster::registry::Transaction;
-use crate::object::application::{Application, ResourceResult};
+use crate::object::application::{Application, ApplicationStatus, ResourceResult};
 use crate::object::{ApiError, Object, ObjectKey, Revision};
 
 impl Worker {
@@ -120,13 +121,10 @@ impl Worker {
             application::set_status(&mut transaction, &self.key, &next)?;
         }
         cascade::declare_hooks(&mut transaction, application, &self.key, desired)?;
-        if run.asked.as_ref().is_some_and(|asked| application.operation.as_ref() == Some(&asked.operation)) {
-            application::end_operation(&mut transaction, &self.key)?;
+        if let Some(asked) = &run.asked {
+            application::end_operation(&mut transaction, &self.key, &asked.operation)?;
         }
-        // Of a sync that this one takes the place of.
-        for hook in waves::running_hooks(transaction.kinds(), &application.status) {
-            waves::release(&mut transaction, &hook, true)?;
-        }
+        waves::release_running(&mut transaction, &application.status)?;
         // The revisions at which the objects are as this commit says.
         let kept = waves::kept(&transaction);
         let written = transaction.commit().await?;
@@ -137,6 +135,36 @@ impl Worker {
         self.gates.clear();
         self.own(keys);
         Ok(changed)
+    }
+
+    /// The status after a part of what is desired was staged; `entries` are all of the Application's, as that leaves them.
+    pub(super) fn status_of_part(
+        &self,
+        desired: &Desired,
+        application: &Application,
+        whole: &Staged,
+        entries: &[Entry],
+        transaction: &Transaction,
+    ) -> ApplicationStatus {
+        let warnings = outcome::warnings(desired, whole);
+        let shared = self.shared_with(&outcome::keys(desired, whole));
+        let revisions = desired.revisions();
+        let now = self.shared.registry.clock().now();
+        let compared = Compared {
+            kinds: transaction.kinds(),
+            commit: desired.commit(),
+            revisions: &revisions,
+            spec: &application.spec,
+            entries,
+            warnings: &warnings,
+            shared: &shared,
+            images: outcome::images(&desired.rendered.documents),
+            now,
+        };
+        let live = |key: &ObjectKey| transaction.peek(key);
+        let mut next = status::compared(&application.status, live, &compared);
+        status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
+        next
     }
 
     /// Objects that are as what was taken up says, at the revision that they have now.

@@ -124,7 +124,7 @@ impl SyncOptions {
     /// The options, and what is wrong with those that mean nothing here.
     pub fn of(options: &[String]) -> (Self, Vec<String>) {
         let mut found = Self::default();
-        let mut unknown = Vec::new();
+        let (mut unknown, mut validates) = (Vec::new(), true);
         for option in options.iter().map(|option| option.trim()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             let flag = match name {
@@ -134,10 +134,7 @@ impl SyncOptions {
                 "FailOnSharedResource" => &mut found.fail_on_shared_resource,
                 "Replace" => &mut found.replace,
                 "Force" => &mut found.force,
-                "Validate" if matches!(value, "true" | "false") => {
-                    found.drops_unknown_fields = value == "false";
-                    continue;
-                }
+                "Validate" => &mut validates,
                 "PrunePropagationPolicy" => {
                     found.propagation = match value {
                         "foreground" => Some(Propagation::Foreground),
@@ -148,10 +145,6 @@ impl SyncOptions {
                             continue;
                         }
                     };
-                    continue;
-                }
-                "Validate" => {
-                    unknown.push(format!("{option}: must be Validate=true or Validate=false"));
                     continue;
                 }
                 _ if AS_ALWAYS.contains(&option) => continue,
@@ -166,6 +159,7 @@ impl SyncOptions {
                 _ => unknown.push(format!("{option}: must be {name}=true or {name}=false")),
             }
         }
+        found.drops_unknown_fields = !validates;
         let warnings = unknown.into_iter().map(|fault| format!("spec.syncPolicy.syncOptions: {fault}")).collect();
         (found, warnings)
     }

@@ -3,12 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::asked::Asked;
 use super::mirror::Commit;
 use super::outcome::{self, Entry};
 use super::tracking;
@@ -204,7 +202,7 @@ pub struct Advanced<'a> {
     pub revisions: Vec<String>,
     pub spec: &'a ApplicationSpec,
     /// What somebody asked for, if this is the answer.
-    pub asked: Option<Arc<Asked>>,
+    pub operation: Option<Operation>,
     pub record: &'a Record,
     /// What it waits for.
     pub message: &'a str,
@@ -213,10 +211,10 @@ pub struct Advanced<'a> {
 }
 
 pub fn advanced(old: &ApplicationStatus, advanced: &Advanced) -> ApplicationStatus {
-    let Advanced { commit, revisions, spec, asked, record, message, retries, now } = advanced;
+    let Advanced { commit, revisions, spec, operation, record, message, retries, now } = advanced;
     let mut status = old.clone();
     status.operation_state = Some(OperationState {
-        operation: asked.as_ref().map(|asked| asked.operation.clone()),
+        operation: operation.clone(),
         phase: "Running".to_owned(),
         message: (*message).to_owned(),
         started_at: Some(record.started_at()),
@@ -256,12 +254,7 @@ pub fn refused(old: &ApplicationStatus, refused: &Refused) -> ApplicationStatus 
     status.sync.revision.clone_from(&revision);
     let messages = listed(refused.errors);
     let last = old.operation_state.as_ref().and_then(|op| op.sync_result.as_ref()).map(|r| r.revision.as_str());
-    let message = match refused.errors {
-        [one] => one.to_string(),
-        many => {
-            format!("{} errors, the first: {}", many.len(), many.first().map(ToString::to_string).unwrap_or_default())
-        }
-    };
+    let message = in_short(refused.errors);
     let same = old.operation_state.as_ref().is_some_and(|op| op.phase == "Failed" && op.message == message);
     if !same || last != Some(&revision) || refused.operation.is_some() {
         // What its steps have done stays to be seen.
@@ -452,6 +445,16 @@ fn carry_health(kinds: &Kinds, resources: &mut Vec<ResourceStatus>, next: Vec<Re
         }
     }
     unknown
+}
+
+/// One message for all that is wrong.
+pub fn in_short(errors: &[impl ToString]) -> String {
+    match errors {
+        [one] => one.to_string(),
+        many => {
+            format!("{} errors, the first: {}", many.len(), many.first().map(ToString::to_string).unwrap_or_default())
+        }
+    }
 }
 
 fn listed(errors: &[SourceError]) -> Vec<String> {

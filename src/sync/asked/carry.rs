@@ -18,7 +18,7 @@ use crate::sync::deploy::{Attempt, Failure, Part, SyncRun};
 use crate::sync::events::Note;
 use crate::sync::guard::Pruning;
 use crate::sync::stage::Staged;
-use crate::sync::status::{self, Compared};
+use crate::sync::status;
 use crate::sync::trigger::Trigger;
 use crate::sync::worker::Worker;
 use crate::sync::{application, outcome, waves};
@@ -46,11 +46,11 @@ impl Worker {
         if !missing.is_empty() {
             return Err(Failure::Cluster(missing.into_iter().map(|message| self.fault(message)).collect()));
         }
-        let chosen: Vec<_> = documents.iter().filter(|document| asked.selects(&document.key)).cloned().collect();
-        let reached: HashSet<&ObjectKey> =
-            documents.iter().map(|document| &document.key).filter(|key| asked.selects(key)).collect();
+        let chosen = documents.iter().filter(|document| asked.selects(&document.key));
+        let reached: HashSet<&ObjectKey> = chosen.clone().map(|document| &document.key).collect();
         let inventory = whole.inventory.iter().filter(|key| asked.selects(key)).cloned().collect();
-        let part = Part { documents: Some(chosen), inventory, pruning: whole.pruning, holds_last: false };
+        let part =
+            Part { documents: Some(chosen.cloned().collect()), inventory, pruning: whole.pruning, holds_last: false };
         let (mut transaction, staged) = self.stage(&run.desired, &run.settings, part).await;
         if !staged.errors.is_empty() {
             return Err(Failure::Cluster(self.placed(&run.desired, staged.errors).await));
@@ -67,11 +67,8 @@ impl Worker {
         let kept = waves::kept(&transaction);
         let stored = async {
             application::set_status(&mut transaction, &self.key, &next)?;
-            application::end_operation(&mut transaction, &self.key)?;
-            // Of a sync that this one takes the place of.
-            for hook in waves::running_hooks(transaction.kinds(), &whole.application.status) {
-                waves::release(&mut transaction, &hook, true)?;
-            }
+            application::end_operation(&mut transaction, &self.key, &asked.operation)?;
+            waves::release_running(&mut transaction, &whole.application.status)?;
             transaction.commit().await
         };
         let written = match stored.await {
@@ -106,30 +103,14 @@ impl Worker {
         entries.retain(|entry| !staged.pruned.contains(&entry.key));
         let left = whole.staged.pruned.iter().filter(|key| !staged.pruned.contains(key));
         entries.extend(left.map(|key| outcome::Entry::extraneous(key, false)));
-        let warnings = outcome::warnings(&run.desired, whole.staged);
-        let shared = self.shared_with(&outcome::keys(&run.desired, whole.staged));
-        let revisions = run.desired.revisions();
-        let now = self.shared.registry.clock().now();
-        let compared = Compared {
-            kinds: transaction.kinds(),
-            commit: run.desired.commit(),
-            revisions: &revisions,
-            spec: &whole.application.spec,
-            entries: &entries,
-            warnings: &warnings,
-            shared: &shared,
-            images: outcome::images(documents),
-            now,
-        };
-        let live = |key: &ObjectKey| transaction.peek(key);
-        let mut next = status::compared(&whole.application.status, live, &compared);
-        status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
+        let mut next = self.status_of_part(&run.desired, whole.application, whole.staged, &entries, transaction);
         if !refused.is_empty() {
             // What is wrong with the others still is.
             next.conditions.clone_from(&whole.application.status.conditions);
         }
         let (many, changed) = (chosen_in_words(asked), outcome::changes(&results));
         let message = format!("{many} as commit {} says, {changed} changed", run.desired.commit().short());
+        let now = self.shared.registry.clock().now();
         told(&mut next, &asked.operation, "Succeeded", message, run.started, now, Some(result_of(run, results)));
         next
     }
@@ -163,12 +144,7 @@ impl Worker {
         faults: &[String],
         started: Timestamp,
     ) {
-        let message = match faults {
-            [one] => one.clone(),
-            many => {
-                format!("{} errors, the first: {}", many.len(), many.first().map(String::as_str).unwrap_or_default())
-            }
-        };
+        let message = status::in_short(faults);
         tracing::warn!(application = %self.key, message, "an operation is refused");
         self.write_status(|old, now| {
             let mut next = old.clone();
@@ -276,8 +252,7 @@ impl Worker {
 }
 
 fn chosen_in_words(asked: &Asked) -> String {
-    let chosen: HashSet<_> =
-        asked.sync().resources.iter().map(|t| (&t.group, &t.kind, &t.namespace, &t.name)).collect();
+    let chosen: HashSet<_> = asked.sync.resources.iter().map(|t| (&t.group, &t.kind, &t.namespace, &t.name)).collect();
     match chosen.len() {
         1 => "the chosen object is".to_owned(),
         many => format!("the {many} chosen objects are"),

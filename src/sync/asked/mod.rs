@@ -18,6 +18,8 @@ use crate::object::application::{
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub operation: Operation,
+    /// Its sync, which every operation has.
+    pub sync: SyncOperation,
     /// The Application's, with what the request says otherwise.
     pub spec: ApplicationSpec,
     /// How this sync is done: as the Application's are, but for what the request says otherwise.
@@ -96,6 +98,7 @@ impl Asked {
         match settings(&spec) {
             Ok(found) if wrong.is_empty() => Ok(Self {
                 operation: operation.clone(),
+                sync: sync.clone(),
                 spec,
                 settings: Arc::new(found),
                 revisions,
@@ -114,11 +117,6 @@ impl Asked {
         }
     }
 
-    pub fn sync(&self) -> &SyncOperation {
-        static NOTHING: std::sync::LazyLock<SyncOperation> = std::sync::LazyLock::new(SyncOperation::default);
-        self.operation.sync.as_ref().unwrap_or(&NOTHING)
-    }
-
     /// The id of the plan that is to be carried out, and no other.
     pub fn plan(&self) -> Option<&str> {
         plan_of(&self.operation)
@@ -126,17 +124,17 @@ impl Asked {
 
     /// Nothing is stored but what would be done.
     pub fn is_trial(&self) -> bool {
-        self.sync().dry_run
+        self.sync.dry_run
     }
 
     /// Only some of the objects are meant.
     pub fn is_selective(&self) -> bool {
-        !self.sync().resources.is_empty()
+        !self.sync.resources.is_empty()
     }
 
     /// Hooks are made, unless objects are only to be applied, or only some of them.
     pub fn runs_hooks(&self) -> bool {
-        let only_applies = self.sync().sync_strategy.as_ref().is_some_and(|strategy| strategy.0["apply"].is_object());
+        let only_applies = self.sync.sync_strategy.as_ref().is_some_and(|strategy| strategy.0["apply"].is_object());
         !only_applies && !self.is_selective()
     }
 
@@ -151,13 +149,13 @@ impl Asked {
 
     /// Whether the object is among those that are meant.
     pub fn selects(&self, key: &ObjectKey) -> bool {
-        !self.is_selective() || self.sync().resources.iter().any(|target| is_target(target, key))
+        !self.is_selective() || self.sync.resources.iter().any(|target| is_target(target, key))
     }
 
     /// The targets that are none of the objects.
     pub fn missing<'a>(&self, keys: impl Iterator<Item = &'a ObjectKey> + Clone) -> Vec<String> {
         let is_absent = |target: &&SyncTarget| !keys.clone().any(|key| is_target(target, key));
-        let absent = self.sync().resources.iter().filter(is_absent);
+        let absent = self.sync.resources.iter().filter(is_absent);
         absent
             .map(|SyncTarget { group, kind, namespace, name }| {
                 let place =

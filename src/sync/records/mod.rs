@@ -32,9 +32,9 @@ use super::stage;
 use super::syncer::Shared;
 use super::tracking;
 use crate::cluster::registry::{Patch, Target, WriteOptions};
-use crate::cluster::store::{Change, Watch, WatchEnd};
+use crate::cluster::store::{Change, Event, Watch, WatchEnd};
 use crate::object::application::{Application, REPORTED_ANNOTATION};
-use crate::object::{ObjectKey, kinds};
+use crate::object::{Object, ObjectKey, kinds};
 
 /// What changes within this time is told of once.
 const GATHER: Duration = Duration::from_millis(200);
@@ -109,20 +109,32 @@ impl Recorder {
                         self.due.remove(&event.object.key);
                         self.failures.remove(&event.object.key);
                     }
-                    // A report that was made changes the Application, and says nothing new.
-                    Ok(event) if event.previous.as_ref().is_some_and(|before| told_same(before, &event.object)) => {}
-                    Ok(event) => {
-                        let key = &event.object.key;
-                        self.changed(key);
-                        let outcome = event.object.decode().ok().and_then(|application| Outcome::of(key, &application));
-                        let ended = outcome.filter(|outcome| outcome.phase != Phase::Running);
-                        self.ended.extend(ended.map(|outcome| ((key.clone(), outcome.revision), outcome)));
-                    }
+                    Ok(event) => self.hear(&event),
                     Err(end) => return end,
                 },
                 () = due => self.report().await,
             }
         }
+    }
+
+    /// An Application has changed, maybe in how its commits fare.
+    fn hear(&mut self, event: &Event) {
+        let (key, before) = (&event.object.key, event.previous.as_deref());
+        if before.is_some_and(|before| before.value_without(BESIDE) == event.object.value_without(BESIDE)) {
+            return;
+        }
+        let outcome = outcome_of(&event.object);
+        // A report that was made changes the Application, and says nothing new.
+        let says_same = |before: &Object| match (outcome_of(before), &outcome) {
+            (Some(before), Some(now)) => !now.is_news(&before),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        if before.is_some_and(says_same) {
+            return;
+        }
+        self.changed(key);
+        let ended = outcome.filter(|outcome| outcome.phase != Phase::Running);
+        self.ended.extend(ended.map(|outcome| ((key.clone(), outcome.revision), outcome)));
     }
 
     async fn report(&mut self) {
@@ -183,10 +195,12 @@ impl Recorder {
                 noted.pushers.push(outcome.application.clone());
             }
         }
-        let all = self.shared.registry.snapshot();
-        let pushes = by_repository.values().any(|noted| !noted.pushers.is_empty());
-        let own = all.list(kinds::APPLICATION, "").filter(|_| pushes);
-        let own: Arc<BTreeSet<String>> = Arc::new(own.map(|application| tracking::name_of(&application.key)).collect());
+        let mut own = Arc::<BTreeSet<String>>::default();
+        if by_repository.values().any(|noted| !noted.pushers.is_empty()) {
+            let all = self.shared.registry.snapshot();
+            let names = all.list(kinds::APPLICATION, "").map(|application| tracking::name_of(&application.key));
+            own = Arc::new(names.collect());
+        }
         let mut unpushed = BTreeMap::new();
         for Noted { location, lines, pushers } in by_repository.into_values() {
             let upstream = self.shared.upstream(&location);
@@ -267,17 +281,6 @@ const BESIDE: &[&[&str]] = &[
     &["status", "sync"],
 ];
 
-fn told_same(before: &Arc<crate::object::Object>, now: &Arc<crate::object::Object>) -> bool {
-    let [was, is] = [before, now].map(|object| object.value_without(BESIDE));
-    if was == is {
-        return true;
-    }
-    let of = |object: &crate::object::Object| {
-        let application = object.decode::<Application>().ok()?;
-        Outcome::of(&object.key, &application)
-    };
-    match (of(before), of(now)) {
-        (Some(before), Some(now)) => !now.is_news(&before),
-        (before, now) => before.is_none() && now.is_none(),
-    }
+fn outcome_of(application: &Object) -> Option<Outcome> {
+    Outcome::of(&application.key, &application.decode().ok()?)
 }

@@ -46,7 +46,8 @@ fn wanted(kinds: &Kinds, scope: &Scope, document: &Document, cause: Option<&str>
 
 /// `Validate=false`, of the object or of its Application.
 pub(super) fn drops_unknown_fields(scope: &Scope, document: &Document) -> bool {
-    asks(scope, document, "Validate", |options| !options.drops_unknown_fields) == Some(false)
+    let own = option_of(document, "Validate").map(|validates| !validates);
+    own.unwrap_or_else(|| scope.settings.is_some_and(|settings| settings.options.drops_unknown_fields))
 }
 
 /// Whether the object says which commit changed it, and the document does not say otherwise.
@@ -161,10 +162,9 @@ fn apply_object(transaction: &mut Transaction, key: &ObjectKey, object: Value) -
     }
 }
 
-/// An option of the object, or in general of its Application.
-fn asks(scope: &Scope, document: &Document, option: &str, general: fn(&SyncOptions) -> bool) -> Option<bool> {
-    let own = document.facts().has_options.then(|| tracking::option(&document.object(), option)).flatten();
-    own.or_else(|| scope.settings.map(|settings| general(&settings.options)))
+/// What the object itself says of an option.
+fn option_of(document: &Document, option: &str) -> Option<bool> {
+    document.facts().has_options.then(|| tracking::option(&document.object(), option)).flatten()
 }
 
 /// Deletes the object and makes it anew, with another uid.
@@ -183,7 +183,9 @@ fn recreate(transaction: &mut Transaction, key: &ObjectKey, object: Value) -> Re
 fn replace(transaction: &mut Transaction, scope: &Scope, document: &Document) -> Result<(), ApiError> {
     let key = &document.key;
     let is_updated = transaction.step(key).is_some_and(|step| step.kind == StepKind::Update && outcome::differs(step));
-    let asks = |option: &str, general| asks(scope, document, option, general).unwrap_or_default();
+    let asks = |option: &str, general: fn(&SyncOptions) -> bool| {
+        option_of(document, option).unwrap_or_else(|| scope.settings.is_some_and(|settings| general(&settings.options)))
+    };
     if !is_updated || !asks("Replace", |options| options.replace) {
         return Ok(());
     }

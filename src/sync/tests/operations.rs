@@ -1,10 +1,11 @@
 //! Syncs that somebody asks for: some of the objects, another revision, a trial, without hooks, tried again.
 
-use super::applications::{application, child, start};
+use super::applications::{application as manifest_of, child, start};
 use super::waves::job;
 use super::*;
 use crate::cluster::registry::{Patch, Target};
 use crate::object::application::OperationState;
+use crate::sync::application;
 
 const MANUAL: &str = "{syncOptions: [CreateNamespace=true]}";
 
@@ -17,13 +18,20 @@ impl Shop {
     /// Two ConfigMaps of the manual Application `shop`, not deployed yet.
     async fn new(policy: &str) -> Self {
         let world = World::new().await;
-        let shop = application(&world, "manual", "apps/m", "HEAD", policy);
+        let shop = manifest_of(&world, "manual", "apps/m", "HEAD", policy);
         let (a, b) = (config_map("a", "1"), config_map("b", "1"));
         let files = [("root/m.yaml", Some(&*shop)), ("apps/m/a.yaml", Some(&a)), ("apps/m/b.yaml", Some(&b))];
         world.commit("Two", &files);
         let syncer = start(&world).await;
         world.until("it is compared", |w| !child(w, "manual").status.sync.status.is_empty()).await;
         Self { world, _syncer: syncer }
+    }
+
+    /// Commits a file and waits until the Application was held against it.
+    async fn commit(&self, file: &str, content: &str) -> String {
+        let commit = self.world.commit(file, &[(file, Some(content))]).to_string();
+        self.world.until("it is seen", |w| child(w, "manual").status.sync.revision == commit).await;
+        commit
     }
 
     /// Asks for a sync and waits for its answer.
@@ -116,8 +124,7 @@ async fn only_the_objects_that_are_asked_for_are_synced() {
 async fn another_revision_is_deployed_and_shows_as_such() {
     let shop = Shop::new(MANUAL).await;
     let first = child(&shop.world, "manual").status.sync.revision;
-    let second = shop.world.commit("Second", &[("apps/m/a.yaml", Some(&config_map("a", "2")))]).to_string();
-    shop.world.until("it is seen", |w| child(w, "manual").status.sync.revision == second).await;
+    let second = shop.commit("apps/m/a.yaml", &config_map("a", "2")).await;
     shop.ask(json!({})).await;
     assert_eq!(shop.value("a").as_deref(), Some("2"));
     let told = shop.ask(json!({"revision": first})).await;
@@ -170,8 +177,7 @@ async fn what_cannot_be_done_is_named_and_nothing_happens() {
 async fn applying_alone_makes_no_hooks() {
     let shop = Shop::new(MANUAL).await;
     let hook = job("migrate", "PreSync", "");
-    let commit = shop.world.commit("Hook", &[("apps/m/hook.yaml", Some(&hook))]).to_string();
-    shop.world.until("it is seen", |w| child(w, "manual").status.sync.revision == commit).await;
+    shop.commit("apps/m/hook.yaml", &hook).await;
     let made = || shop.world.registry.snapshot().find(kinds::JOB, "manual", "migrate").is_some();
     let told = shop.ask(json!({"syncStrategy": {"apply": {"force": true}}})).await;
     assert_eq!((told.phase.as_str(), shop.value("a").as_deref(), made()), ("Succeeded", Some("1"), false));
@@ -222,7 +228,7 @@ async fn what_is_tried_again_follows_the_spec_and_can_be_taken_back() {
     assert_eq!(shop.value("a"), None, "nobody asks for it any more");
 
     // Another request takes the place of one that waits, and another spec is what is deployed.
-    let manifest = application(&shop.world, "manual", "apps/m", "HEAD", "{}");
+    let manifest = manifest_of(&shop.world, "manual", "apps/m", "HEAD", "{}");
     let elsewhere = manifest.replace("namespace: manual", "namespace: elsewhere");
     shop.world.commit("Elsewhere", &[("root/m.yaml", Some(&elsewhere))]);
     shop.world.until("it is told", |w| child(w, "manual").spec.destination.namespace == "elsewhere").await;
@@ -259,7 +265,7 @@ async fn a_request_that_fails_says_nothing_of_the_commit() {
     assert_eq!((after.sync, after.history, after.conditions), (before.sync, before.history, before.conditions));
 
     let policy = "{automated: {}, syncOptions: [CreateNamespace=true]}";
-    let odd = application(&shop.world, "manual", "apps/m", "HEAD", policy);
+    let odd = manifest_of(&shop.world, "manual", "apps/m", "HEAD", policy);
     let odd = odd.replace("    path:", "    plugin: {name: x}\n    path:");
     shop.world.commit("Odd", &[("root/m.yaml", Some(&odd))]);
     shop.world.until("it is told", |w| child(w, "manual").spec.source.plugin.is_some()).await;
@@ -271,8 +277,7 @@ async fn a_request_that_fails_says_nothing_of_the_commit() {
 async fn what_was_asked_for_goes_on_after_a_start_whatever_is_asked_for_by_then() {
     let shop = Shop::new(MANUAL).await;
     let hook = job("migrate", "PreSync", "");
-    let commit = shop.world.commit("Hook", &[("apps/m/hook.yaml", Some(&hook))]).to_string();
-    shop.world.until("it is seen", |w| child(w, "manual").status.sync.revision == commit).await;
+    shop.commit("apps/m/hook.yaml", &hook).await;
     shop.patch(json!({"operation": {"sync": {}, "initiatedBy": {"username": "ada"}}})).await;
     shop.world
         .until("it waits", |w| child(w, "manual").status.operation_state.is_some_and(|s| s.phase == "Running"))
@@ -289,6 +294,22 @@ async fn what_was_asked_for_goes_on_after_a_start_whatever_is_asked_for_by_then(
     assert_eq!((told.message.as_str(), shop.value("a").as_deref()), ("dry run: nothing would change", Some("1")));
     assert_eq!(child(&shop.world, "manual").status.history[0].initiated_by.username, "ada");
     tasks.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_takes_no_other_request_away() {
+    let shop = Shop::new(MANUAL).await;
+    shop.world.tasks.stop().await;
+    shop.patch(json!({"operation": {"sync": {"prune": false, "resources": [], "dryRun": true}}})).await;
+    let key = ObjectKey::new(kinds::APPLICATION, "argocd", "manual");
+    let now = child(&shop.world, "manual").operation.unwrap();
+    let mut other = now.clone();
+    other.sync.as_mut().unwrap().prune = true;
+    application::clear_operation(&shop.world.registry, &key, &other).await.unwrap();
+    assert_eq!(child(&shop.world, "manual").operation.as_ref(), Some(&now));
+    application::clear_operation(&shop.world.registry, &key, &now).await.unwrap();
+    assert_eq!(child(&shop.world, "manual").operation, None);
+    application::clear_operation(&shop.world.registry, &key, &now).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::hook::{DeletePolicy, Hook, Phase, Verdict, judge};
 use super::made::{make, release};
-use super::record::{self, Record};
+use super::record::Record;
 use super::{Course, Facts, Failed, Next, Prunes, Step};
 use crate::cluster::registry::{StepKind, Transaction};
 use crate::diff::health::{Health, health};
@@ -19,7 +19,7 @@ use crate::sync::desired::Desired;
 use crate::sync::guard::Pruning;
 use crate::sync::render::Document;
 use crate::sync::stage::{self, Staged};
-use crate::sync::status::{self, Advanced, Compared};
+use crate::sync::status::{self, Advanced};
 use crate::sync::trigger::Trigger;
 use crate::sync::worker::Worker;
 use crate::sync::{application, outcome, tracking};
@@ -292,7 +292,7 @@ impl Worker {
             commit: of.desired.commit(),
             revisions: of.desired.revisions(),
             spec: &of.application.spec,
-            asked: self.asked.clone(),
+            operation: self.asked.as_ref().map(|asked| asked.operation.clone()),
             record,
             message,
             retries: i64::from(self.failures),
@@ -340,9 +340,7 @@ impl Worker {
         let applied: Vec<ObjectKey> =
             applied.filter(|step| reached.contains(&step.key)).map(|step| step.key.clone()).collect();
         if !record.is_begun {
-            for key in record::running_hooks(transaction.kinds(), &work.of.application.status) {
-                release(&mut transaction, &key, true)?;
-            }
+            super::release_running(&mut transaction, &work.of.application.status)?;
         }
         let mut waits = Vec::new();
         for place in &step.hooks {
@@ -399,24 +397,8 @@ impl Worker {
         // What a later step prunes is still owned.
         let left: Vec<_> = work.staged.pruned.iter().filter(|key| !record.has_pruned(key)).collect();
         entries.extend(left.into_iter().map(|key| outcome::Entry::extraneous(key, false)));
-        let warnings = outcome::warnings(work.of.desired, work.staged);
-        let shared = self.shared_with(&outcome::keys(work.of.desired, work.staged));
-        let revisions = work.of.desired.revisions();
-        let now = self.shared.registry.clock().now();
-        let compared = Compared {
-            kinds: transaction.kinds(),
-            commit: work.of.desired.commit(),
-            revisions: &revisions,
-            spec: &work.of.application.spec,
-            entries: &entries,
-            warnings: &warnings,
-            shared: &shared,
-            images: outcome::images(documents),
-            now,
-        };
-        let live = |key: &ObjectKey| transaction.peek(key);
-        let mut next = status::compared(&work.of.application.status, live, &compared);
-        status::refresh_health(transaction.kinds(), &mut next, live, |key| transaction.step(key).is_some(), now);
+        let Subject { desired, application } = work.of;
+        let next = self.status_of_part(desired, application, work.staged, &entries, transaction);
         status::advanced(&next, &self.advanced(work.of, record, message))
     }
 }

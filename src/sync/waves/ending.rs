@@ -47,7 +47,7 @@ impl Worker {
         let course = Course::of_hooks(&desired.rendered.hooks, phase);
         // Each turn stores something: at most every hook's beginning and end.
         for _ in 0..=2 * desired.rendered.hooks.len() + 8 {
-            let application = application::read(&self.shared.registry, &self.key).map_err(|error| error.to_string())?;
+            let application = self.look().map_err(|error| error.to_string())?;
             let of = Subject { desired, application: &application };
             let mut record = of.record(self.shared.registry.clock().now());
             if self.end_hooks(of, &mut record).await.map_err(|error| error.to_string())?.is_some() {

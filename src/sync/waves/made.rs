@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::hook::{FINALIZER, Hook};
+use super::record::running_hooks;
 use crate::cluster::registry::{DeleteOptions, Patch, Propagation, Target, Transaction, WriteOptions};
+use crate::object::application::ApplicationStatus;
 use crate::object::{ApiError, ObjectKey};
 use crate::sync::render::Document;
 use crate::sync::{stage, tracking};
@@ -52,6 +54,15 @@ fn object(application: &str, document: &Document, key: &ObjectKey) -> Value {
         finalizers.push(json!(FINALIZER));
     }
     object
+}
+
+/// Lets the hooks go that a sync that did not end has left running: another takes its place.
+pub(in crate::sync) fn release_running(
+    transaction: &mut Transaction,
+    status: &ApplicationStatus,
+) -> Result<(), ApiError> {
+    let running = running_hooks(transaction.kinds(), status);
+    running.iter().try_for_each(|hook| release(transaction, hook, true))
 }
 
 /// Lets a hook's object go, as far as this program holds it; and deletes it, if it is to be.

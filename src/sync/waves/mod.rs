@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, HashSet};
 pub(super) use drive::{Advance, Subject, Work, is_race, kept};
 pub use ending::{POST_DELETE_FINALIZER, PRE_DELETE_FINALIZER, has_hooks};
 pub use hook::{HOOK_ANNOTATION, Hook, Phase, Verdict, hook};
-pub(super) use made::release;
-pub use record::{Record, commits, has_begun, hooks_of, last_commits, running_hooks, unfinished};
+pub(super) use made::{release, release_running};
+pub use record::{Record, commits, has_begun, hooks_of, last_commits, unfinished};
 
 use super::render::Document;
 use crate::diff::health::{Health, Level};
